@@ -1,0 +1,154 @@
+/* alloc.c: blocks in and out, and the count of what is out.
+ *
+ * Every block comes from here: small ones with the whole size of their class, others as asked. No
+ * lock is taken; the counters are in shards, one cache line each, to which threads are dealt in
+ * turn, so that threads that allocate at once seldom write to the same line.
+ */
+#include <stdatomic.h>
+
+#include "zm_internal.h"
+
+#define SHARDS 64 /* a power of two */
+
+typedef struct shard {
+    _Alignas(ZM__CACHE_LINE) _Atomic int64_t bytes;
+    _Atomic int64_t objects;
+} shard_t;
+
+static shard_t shards[SHARDS];
+static atomic_uint dealt; /* shards given out so far */
+static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
+
+static void count(int64_t bytes, int64_t objects)
+{
+    if (my_shard == 0)
+        my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
+    shard_t *s = &shards[my_shard - 1];
+    atomic_fetch_add_explicit(&s->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->objects, objects, memory_order_relaxed);
+}
+
+int64_t zm_num_alloc_bytes(void)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < SHARDS; i++)
+        sum += atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
+    return sum;
+}
+
+int64_t zm_num_allocs(void)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < SHARDS; i++)
+        sum += atomic_load_explicit(&shards[i].objects, memory_order_relaxed);
+    return sum;
+}
+
+/* What to ask the backend for, so that n bytes fit. */
+static size_t reserve_size(size_t n)
+{
+    return n <= ZM__SMALL_MAX ? zm__class_size(n) : n;
+}
+
+static size_t min_align(size_t n)
+{
+    return n <= 8 ? 8 : 16;
+}
+
+void *zm_calloc_aligned(size_t n, size_t align)
+{
+    const zm__backend_t *b = zm__backend();
+    if (!b || n > ZM_MAX_SIZE || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
+        return NULL;
+    void *p = b->calloc(reserve_size(n), align > min_align(n) ? align : min_align(n));
+    if (p)
+        count((int64_t)n, 1);
+    return p;
+}
+
+void *zm_calloc(size_t n)
+{
+    return zm_calloc_aligned(n, min_align(n));
+}
+
+void zm_free(void *p, size_t n)
+{
+    if (!p)
+        return;
+    count(-(int64_t)n, -1);
+    zm__backend()->free(p);
+}
+
+int zm_calloc_batch(size_t n, void **out, size_t len)
+{
+    const zm__backend_t *b = zm__backend();
+    if (!b)
+        return ZM_EBACKEND;
+    if (n > ZM_MAX_SIZE)
+        return ZM_ENOMEM;
+    size_t size = reserve_size(n);
+    for (size_t i = 0; i < len; i++) {
+        out[i] = b->calloc(size, min_align(n));
+        if (!out[i]) {
+            while (i > 0)
+                b->free(out[--i]);
+            return ZM_ENOMEM;
+        }
+    }
+    count((int64_t)(n * len), (int64_t)len);
+    return ZM_OK;
+}
+
+void zm_free_batch(void *const *blocks, size_t n, size_t len)
+{
+    const zm__backend_t *b = zm__backend();
+    size_t freed = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (blocks[i]) {
+            b->free(blocks[i]);
+            freed++;
+        }
+    }
+    if (freed)
+        count(-(int64_t)(n * freed), -(int64_t)freed);
+}
+
+size_t zm_good_size(size_t n)
+{
+    const zm__backend_t *b = zm__backend();
+    if (!b || n > ZM_MAX_SIZE)
+        return n;
+    return n <= ZM__SMALL_MAX ? zm__class_size(n) : b->good_size(n);
+}
+
+size_t zm_usable_size(const void *p)
+{
+    return p ? zm__backend()->usable_size(p) : 0;
+}
+
+int zm_memstats(zm_memstats_t *out)
+{
+    const zm__backend_t *b = zm__backend();
+    zm_memstats_t s = {0};
+    int err = b ? b->stats(&s) : ZM_EBACKEND;
+    if (err == ZM_OK)
+        *out = s;
+    return err;
+}
+
+int zm_stats_text(char **text)
+{
+    const zm__backend_t *b = zm__backend();
+    return b ? b->text(text) : ZM_EBACKEND;
+}
+
+void zm_text_free(char *text)
+{
+    zm__meta_free(text);
+}
+
+int zm_return_memory(void)
+{
+    const zm__backend_t *b = zm__backend();
+    return b ? b->purge() : ZM_EBACKEND;
+}

@@ -1,0 +1,169 @@
+//go:build jemalloc
+
+/* backend_jemalloc.c: jemalloc 5, linked statically.
+ *
+ * Its names are je_malloc and so on, in a build with that prefix (`make jemalloc`) as well as in a
+ * distribution's without one: with JEMALLOC_NO_DEMANGLE the header defines them in both.
+ */
+#if !__has_include(<jemalloc/jemalloc.h>)
+#error "jemalloc not found: run 'make jemalloc' in zmem's folder, or build without -tags jemalloc"
+#else /* all the rest, so that this stays the only error */
+
+#include <pthread.h>
+#include <string.h>
+
+#define JEMALLOC_NO_DEMANGLE
+#include <jemalloc/jemalloc.h>
+
+#include "zm_internal.h"
+
+static void *jemalloc_calloc(size_t n, size_t align)
+{
+    if (align <= 16)
+        return je_calloc(1, n);
+    return je_mallocx(n, MALLOCX_ALIGN(align) | MALLOCX_ZERO);
+}
+
+static void jemalloc_free(void *p)
+{
+    je_free(p);
+}
+
+static size_t jemalloc_good_size(size_t n)
+{
+    return je_nallocx(n, 0);
+}
+
+static size_t jemalloc_usable_size(const void *p)
+{
+    return je_malloc_usable_size((void *)(uintptr_t)p);
+}
+
+/* ---- mallctl: a name is looked up once and kept as a MIB, an array of node numbers -------- */
+
+#define MAX_MIB 4
+
+typedef struct ctl {
+    const char *name;
+    size_t offset; /* of the field of zm_memstats_t that it fills */
+    size_t len;
+    size_t mib[MAX_MIB];
+} ctl_t;
+
+static ctl_t stats_ctls[] = {
+    {"stats.allocated", offsetof(zm_memstats_t, allocated), 0, {0}},
+    {"stats.active", offsetof(zm_memstats_t, active), 0, {0}},
+    {"stats.metadata", offsetof(zm_memstats_t, metadata), 0, {0}},
+    {"stats.resident", offsetof(zm_memstats_t, resident), 0, {0}},
+    {"stats.mapped", offsetof(zm_memstats_t, mapped), 0, {0}},
+    {"stats.retained", offsetof(zm_memstats_t, retained), 0, {0}},
+};
+#define NSTATS (sizeof stats_ctls / sizeof stats_ctls[0])
+
+static ctl_t epoch_ctl = {"epoch", 0, 0, {0}};
+static ctl_t purge_ctl = {"arena.0.purge", 0, 0, {0}}; /* MIB[1] is the arena */
+static bool ctls_ready;
+static pthread_once_t ctls_once = PTHREAD_ONCE_INIT;
+
+static bool ctl_find(ctl_t *c)
+{
+    c->len = MAX_MIB;
+    return je_mallctlnametomib(c->name, c->mib, &c->len) == 0;
+}
+
+static void ctls_find(void)
+{
+    bool ok = ctl_find(&epoch_ctl) && ctl_find(&purge_ctl);
+    for (size_t i = 0; i < NSTATS; i++)
+        ok = ctl_find(&stats_ctls[i]) && ok;
+    purge_ctl.mib[1] = MALLCTL_ARENAS_ALL;
+    ctls_ready = ok;
+}
+
+static int jemalloc_stats(zm_memstats_t *out)
+{
+    pthread_once(&ctls_once, ctls_find);
+    uint64_t epoch = 1; /* any write makes jemalloc take its figures anew */
+    if (!ctls_ready ||
+        je_mallctlbymib(epoch_ctl.mib, epoch_ctl.len, NULL, NULL, &epoch, sizeof epoch) != 0)
+        return ZM_ESYS;
+    zm_memstats_t s = {0};
+    for (size_t i = 0; i < NSTATS; i++) {
+        size_t v, size = sizeof v;
+        const ctl_t *c = &stats_ctls[i];
+        if (je_mallctlbymib(c->mib, c->len, &v, &size, NULL, 0) != 0)
+            return ZM_ESYS;
+        *(uint64_t *)((char *)&s + c->offset) = v;
+    }
+    *out = s;
+    return ZM_OK;
+}
+
+static int jemalloc_purge(void)
+{
+    pthread_once(&ctls_once, ctls_find);
+    if (!ctls_ready)
+        return ZM_ESYS;
+    if (je_mallctlbymib(purge_ctl.mib, purge_ctl.len, NULL, NULL, NULL, 0) != 0)
+        return ZM_ESYS;
+    return ZM_OK;
+}
+
+/* ---- The report ---------------------------------------------------------------------------- */
+
+typedef struct text {
+    char *data;
+    size_t len, cap;
+    bool failed;
+} text_t;
+
+/* je_malloc_stats_print calls this for every piece; after a failure the rest is dropped. */
+static void text_append(void *arg, const char *piece)
+{
+    text_t *t = arg;
+    size_t n = strlen(piece);
+    if (t->failed)
+        return;
+    if (n >= t->cap - t->len) {
+        size_t cap = 2 * (t->cap + n);
+        char *data = zm__meta_calloc(cap);
+        if (!data) {
+            t->failed = true;
+            return;
+        }
+        if (t->len)
+            memcpy(data, t->data, t->len);
+        zm__meta_free(t->data);
+        t->data = data;
+        t->cap = cap;
+    }
+    memcpy(t->data + t->len, piece, n + 1);
+    t->len += n;
+}
+
+static int jemalloc_text(char **text)
+{
+    text_t t = {.cap = 0};
+    je_malloc_stats_print(text_append, &t, "mdablx"); /* merged arenas, no tables of bins */
+    if (t.failed || !t.data) {
+        zm__meta_free(t.data);
+        return ZM_ENOMEM;
+    }
+    *text = t.data;
+    return ZM_OK;
+}
+
+const zm__backend_t zm__backend_jemalloc = {
+    .name = "jemalloc",
+    .calloc = jemalloc_calloc,
+    .free = jemalloc_free,
+    .good_size = jemalloc_good_size,
+    .usable_size = jemalloc_usable_size,
+    .stats = jemalloc_stats,
+    .purge = jemalloc_purge,
+    .text = jemalloc_text,
+};
+
+const zm__backend_t *const zm__backends[] = {&zm__backend_jemalloc, &zm__backend_libc, NULL};
+
+#endif /* jemalloc is there */

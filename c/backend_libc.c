@@ -1,0 +1,49 @@
+/* backend_libc.c: the allocator of the C library. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "zm_internal.h"
+
+/* What malloc aligns to by itself. */
+#define MALLOC_ALIGN _Alignof(max_align_t)
+
+static void *libc_calloc(size_t n, size_t align)
+{
+    if (align <= MALLOC_ALIGN)
+        return calloc(1, n);
+    void *p;
+    if (posix_memalign(&p, align, n) != 0)
+        return NULL;
+    return memset(p, 0, n);
+}
+
+static int libc_text(char **text)
+{
+    zm_memstats_t s = {0};
+    int err = zm__libc_stats(&s);
+    if (err)
+        return err;
+    size_t cap = 512;
+    char *t = zm__meta_calloc(cap);
+    if (!t)
+        return ZM_ENOMEM;
+    snprintf(t, cap,
+             "libc allocator, in bytes\n"
+             "  allocated %20llu\n  active    %20llu\n  mapped    %20llu\n  retained  %20llu\n",
+             (unsigned long long)s.allocated, (unsigned long long)s.active,
+             (unsigned long long)s.mapped, (unsigned long long)s.retained);
+    *text = t;
+    return ZM_OK;
+}
+
+const zm__backend_t zm__backend_libc = {
+    .name = "libc",
+    .calloc = libc_calloc,
+    .free = free,
+    .good_size = zm__libc_good_size,
+    .usable_size = zm__libc_usable_size,
+    .stats = zm__libc_stats,
+    .purge = zm__libc_purge,
+    .text = libc_text,
+};

@@ -1,0 +1,61 @@
+/* zm_layout.h: the structs that C and Go share.
+ *
+ * Each is declared once, here, and mirrored in layout.go, which asserts its size and the offset of
+ * every field at compile time. Only types of a fixed size, so that there is nothing to pad.
+ */
+#ifndef ZM_LAYOUT_H
+#define ZM_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a backend knows of its own memory, in bytes. */
+typedef struct zm_memstats {
+    uint64_t allocated; /* in blocks handed out, their rounding included */
+    uint64_t active;    /* in pages that hold such blocks */
+    uint64_t metadata;  /* the backend's own bookkeeping */
+    uint64_t resident;  /* physical memory that the backend holds, at most */
+    uint64_t mapped;    /* address space in active use */
+    uint64_t retained;  /* address space kept, whose memory was given back */
+} zm_memstats_t;
+
+#define ZM_MAX_STACK 64 /* return addresses kept of one stack */
+#define ZM_MAX_TAG 64   /* bytes kept of one tag */
+
+/* A site: one stack and one tag. Sites are never freed, and all but the two counters never change,
+ * so that a pointer to one may be read at any time. The tag's bytes follow the addresses.
+ */
+typedef struct zm_site {
+    struct zm_site *next; /* in its hash bucket */
+    uint64_t hash;
+    int64_t live_bytes;   /* atomic */
+    int64_t live_objects; /* atomic */
+    uint32_t npcs;
+    uint32_t ntag;
+    uintptr_t pcs[]; /* return addresses, innermost first */
+} zm_site_t;
+
+/* A site with live blocks, as zm_leak_sites lists it. */
+typedef struct zm_leak_live {
+    const zm_site_t *site;
+    int64_t bytes;
+    int64_t objects;
+} zm_leak_live_t;
+
+/* What is wrong with an address that was to be freed. */
+enum {
+    ZM_FAULT_FOREIGN = 1,  /* no live block holds it, nor was it freed lately */
+    ZM_FAULT_INTERIOR = 2, /* it lies inside a live block, not at its start */
+    ZM_FAULT_FREED = 3,    /* the block was freed already */
+    ZM_FAULT_SIZE = 4,     /* the block has another size */
+};
+
+typedef struct zm_leak_fault {
+    int64_t kind;
+    uintptr_t block;              /* start of the block concerned; 0 for ZM_FAULT_FOREIGN */
+    uint64_t size;                /* its size, in bytes */
+    const zm_site_t *alloc_site;  /* who allocated it, or NULL */
+    const zm_site_t *free_site;   /* who freed it, or NULL */
+} zm_leak_fault_t;
+
+#endif /* ZM_LAYOUT_H */

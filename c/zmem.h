@@ -1,0 +1,157 @@
+/* zmem.h: manual memory with exact accounting, on the allocator of your choice.
+ *
+ * This is the whole public C API, from simple to advanced. Link with libzmem.a
+ * (`make -C c install`, then `pkg-config --libs --static zmem`), or let the Go package use it.
+ *
+ *     char *b = zm_calloc(100);          // 100 zero bytes
+ *     ...
+ *     zm_free(b, 100);                   // the same size again
+ *     assert(zm_num_alloc_bytes() == 0); // nothing is left
+ *
+ * Rules that hold for every function here:
+ *   - Sizes are in bytes. A size above ZM_MAX_SIZE fails as if memory had run out.
+ *   - A function that fails returns NULL or a negative zm_err_t and has changed nothing.
+ *   - Nothing here prints, exits, aborts or sets errno for you to read.
+ *   - Any thread may call any function at any time, unless its comment says otherwise.
+ */
+#ifndef ZMEM_H
+#define ZMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "zm_layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ZM_VERSION "0.1.0"
+
+/* The largest size of one block, in bytes: 2^47 on 64-bit machines, 2^31 - 1 on others. */
+#if SIZE_MAX > 0xffffffffu
+#define ZM_MAX_SIZE ((size_t)1 << 47)
+#else
+#define ZM_MAX_SIZE ((size_t)0x7fffffff)
+#endif
+
+/* The largest alignment that zm_calloc_aligned accepts, in bytes. */
+#define ZM_MAX_ALIGN ((size_t)1 << 30)
+
+typedef enum zm_err {
+    ZM_OK = 0,
+    ZM_ENOMEM = -1,   /* the system has no memory for it */
+    ZM_EINVAL = -2,   /* an argument is out of its range */
+    ZM_EBACKEND = -3, /* ZMEM_BACKEND names no backend that is compiled in */
+    ZM_ENOTSUP = -4,  /* this backend or system cannot do it */
+    ZM_ESYS = -5,     /* the backend itself reported an error */
+} zm_err_t;
+
+/* A sentence in English for a zm_err_t; never NULL. Static storage: do not free. */
+const char *zm_err_text(int err);
+
+/* ---- Allocating and freeing ------------------------------------------------------------- */
+
+/* Allocates a block of n zero bytes.
+ * n: 0 to ZM_MAX_SIZE; a block of 0 bytes is a block, and is to be freed as well.
+ * Returns its address, aligned to 16 bytes (to 8 where n <= 8), or NULL where memory ran out or
+ * zm_init fails.
+ * The caller owns the block and frees it with zm_free.
+ */
+void *zm_calloc(size_t n);
+
+/* As zm_calloc, aligned to `align` bytes: a power of two up to ZM_MAX_ALIGN; NULL for others. */
+void *zm_calloc_aligned(size_t n, size_t align);
+
+/* Frees a block.
+ * p: what one of the allocating functions returned, freed once; NULL does nothing.
+ * n: the size that was asked for. It corrects the counters and is never trusted for more: a wrong
+ *    n puts them out by the difference, and the memory stays whole.
+ */
+void zm_free(void *p, size_t n);
+
+/* Allocates `count` blocks of n zero bytes each, as by zm_calloc, into out[0..count).
+ * Returns ZM_OK, or an error and no block at all (out is unspecified then).
+ */
+int zm_calloc_batch(size_t n, void **out, size_t count);
+
+/* Frees `count` blocks for which n bytes each were asked. NULLs among them are passed over. */
+void zm_free_batch(void *const *blocks, size_t n, size_t count);
+
+/* The bytes that a request for n really reserves: asking for all of them costs no more.
+ * Never less than n; n itself where that is above ZM_MAX_SIZE or zm_init fails.
+ */
+size_t zm_good_size(size_t n);
+
+/* The bytes that block p really has, at least what was asked for; 0 for NULL, or where this
+ * system cannot tell.
+ */
+size_t zm_usable_size(const void *p);
+
+/* ---- Accounting ------------------------------------------------------------------------- */
+
+/* Bytes asked for and not freed yet, and the number of those blocks. Exact whenever no call is
+ * under way; while others run, each may be out by the calls under way.
+ */
+int64_t zm_num_alloc_bytes(void);
+int64_t zm_num_allocs(void);
+
+/* Fills *out with the backend's own figures. Fields that the backend does not know are 0. */
+int zm_memstats(zm_memstats_t *out);
+
+/* Sets *text to the backend's own report, for people to read: a NUL-terminated string that the
+ * caller frees with zm_text_free. On failure *text is untouched.
+ */
+int zm_stats_text(char **text);
+void zm_text_free(char *text);
+
+/* Gives memory that is free, but kept for later, back to the system. Slow: milliseconds. */
+int zm_return_memory(void);
+
+/* ---- The backend ------------------------------------------------------------------------ */
+
+/* Chooses the backend: the one that the environment variable ZMEM_BACKEND names, or the first of
+ * zm_backends where it is unset or empty. The first call of any function does it by itself; call
+ * it to learn why allocating fails. The choice then holds as long as the process.
+ * Returns ZM_OK or ZM_EBACKEND.
+ */
+int zm_init(void);
+
+/* The backend in use, for example "jemalloc"; NULL where zm_init fails. Static storage. */
+const char *zm_backend(void);
+
+/* The backends compiled in, the default first, separated by commas. Static storage. */
+const char *zm_backends(void);
+
+/* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
+
+/* As zm_calloc_aligned (align 0: as zm_calloc), and remembers who allocated the block.
+ * pcs: the caller's stack, innermost first, of at most ZM_MAX_STACK return addresses (more are
+ *    dropped); where npcs is 0 the C stack of this call is taken.
+ * tag: ntag bytes of text that tell blocks of one stack apart; copied; at most ZM_MAX_TAG are kept.
+ * Returns NULL too where there is no memory to remember the block in.
+ * A block from here is freed with zm_leak_free, never with zm_free.
+ * Cost: about 100 ns and 32 to 64 bytes a live block, and each different stack once for ever.
+ */
+void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
+                     size_t npcs);
+
+/* Frees a block that zm_leak_calloc returned, checking that it is live, that p is its start and
+ * that n is its size. pcs, npcs: the stack that frees it, as above.
+ * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
+ */
+int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault);
+
+/* Writes the sites that have live blocks to out[0..cap), in no order, and returns how many there
+ * are, which may be more than cap. Exact whenever no call is under way.
+ */
+size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
+
+/* The tag of a site: site->ntag bytes, no NUL behind them. Static storage. */
+const char *zm_site_tag(const zm_site_t *site);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZMEM_H */

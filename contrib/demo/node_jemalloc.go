@@ -1,0 +1,17 @@
+//go:build jemalloc && !allocator
+
+package main
+
+import (
+	"unsafe"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+const where = "manual memory, one Calloc each"
+
+func newNode() *node { return (*node)(unsafe.Pointer(&z.Calloc(nodeSize, "node")[0])) }
+
+func freeNode(n *node) { z.Free(unsafe.Slice((*byte)(unsafe.Pointer(n)), nodeSize)) }
+
+func freeRest() {}

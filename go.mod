@@ -1,0 +1,3 @@
+module github.com/zmem-go/zmem
+
+go 1.24

@@ -1,0 +1,99 @@
+package z
+
+import (
+	"fmt"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// MaxArrayLen is the largest number of bytes that one allocation may ask for: 2^47 on 64-bit
+// systems, 2^31-1 on others.
+const MaxArrayLen = c.MaxSize
+
+// Calloc allocates n bytes of manual memory, all zero, aligned to 16 bytes (to 8 where n <= 8).
+//
+// The slice has length and capacity n and is valid until it is passed to Free, which is the
+// caller's to do. Calloc(0) is an empty slice, not nil, that Free accepts. A tag names what the
+// memory is for in the reports of the leak tag; only the first is used.
+//
+// Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
+// MaxArrayLen, and with a message where n is negative. TryCalloc returns the former.
+func Calloc(n int, tag ...string) []byte {
+	b, err := alloc("Calloc", n, 0, tag)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
+// ErrOutOfMemory. A negative n panics here too.
+func TryCalloc(n int, tag ...string) ([]byte, error) {
+	return alloc("TryCalloc", n, 0, tag)
+}
+
+// CallocNoRef is Calloc. The name is kept for programs written for packages in which the two
+// differ.
+func CallocNoRef(n int, tag ...string) []byte {
+	b, err := alloc("CallocNoRef", n, 0, tag)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// CallocAligned is Calloc with the first byte at a multiple of align bytes, a power of two up to
+// 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else.
+func CallocAligned(n, align int, tag ...string) []byte {
+	if align <= 0 || align > c.MaxAlign || align&(align-1) != 0 {
+		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",
+			align, c.MaxAlign))
+	}
+	b, err := alloc("CallocAligned", n, align, tag)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// alloc is what all of them do. An align of 0 is the natural one.
+func alloc(call string, n, align int, tag []string) ([]byte, error) {
+	if n <= 0 {
+		if n < 0 {
+			panic(fmt.Sprintf("z: %s: negative size %d", call, n))
+		}
+		return []byte{}, nil
+	}
+	p := allocBlock(uintptr(n), uintptr(align), tag)
+	if p == nil {
+		return nil, outOfMemory(n)
+	}
+	return bytesAt(p, n), nil
+}
+
+// Free gives back a slice that a Calloc function of this package returned. nil and empty slices
+// from Calloc(0) are accepted and nothing happens.
+//
+// Free goes by the slice's first byte and its capacity, so it may have been cut at the end
+// (b[:10]), but neither at the front (b[10:]) nor in its capacity (b[:10:10]). After it, neither b
+// nor any other slice or pointer into the same memory may be used.
+//
+// Under the leak tag, a slice that is not live manual memory, starts elsewhere than its block, has
+// another capacity or was freed before makes Free panic with the stack that allocated the block
+// and, where it was freed already, the one that freed it; nothing is freed then. Without the tag
+// such a call corrupts the allocator's state.
+func Free(b []byte) {
+	if cap(b) > 0 {
+		freeBlock(startOf(b), uintptr(cap(b)))
+	}
+}
+
+// GoodSize is the number of bytes that an allocation of n bytes really reserves: asking for all of
+// them costs no more memory. It is never less than n, and n itself for n <= 0 and beyond
+// MaxArrayLen.
+func GoodSize(n int) int {
+	if n <= 0 {
+		return n
+	}
+	return int(c.GoodSize(uintptr(n)))
+}

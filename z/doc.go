@@ -1,0 +1,37 @@
+// Package z is manual memory: bytes that the garbage collector neither sees nor moves nor frees.
+//
+//	b := z.Calloc(1 << 20) // 1 MiB of zeroes
+//	defer z.Free(b)
+//
+// The memory comes from a C allocator (libc's, or jemalloc under the build tag of that name) and
+// looks like any other byte slice. It does not count towards GOGC, is never scanned, and stays
+// until Free. Structs are laid on it by converting the address of its first byte:
+//
+//	n := (*node)(unsafe.Pointer(&z.Calloc(int(unsafe.Sizeof(node{})))[0]))
+//
+// # Two rules
+//
+// Who allocates, frees. A slice from this package is valid until it is passed to Free, once; a use
+// after that reads or writes memory that may be somebody else's by then. Nothing is freed by
+// itself. NumAllocBytes tells how much is out, and Leaks, under the leak tag, who took it.
+//
+// No Go pointers in manual memory. The collector does not look there. A Go pointer, string, slice,
+// map, channel, interface or func stored in manual memory does not keep alive what it points to:
+// the collector frees that, and the program fails later, far away, with "unexpected fault
+// address". Everything that can be reached from manual memory is to be manual memory as well.
+// docs/memory-rules.md shows what is safe and what is not.
+//
+// # Goroutines
+//
+// All functions may be called by any goroutine at any time. The memory itself is as safe to share
+// as any other slice, no more; the race detector does not watch it.
+//
+// # Build tags
+//
+//	(none)     libc's allocator
+//	jemalloc   jemalloc, linked statically; `make jemalloc` installs it
+//	leak       every block is tracked with the stack that allocated it; see Leaks and Free
+//
+// In a build with several backends, the environment variable ZMEM_BACKEND (libc or jemalloc)
+// chooses another than the default; any other value makes the first use of the package panic.
+package z

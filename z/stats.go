@@ -1,0 +1,70 @@
+package z
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// MemStats is what the backend knows of its own memory, all in bytes. Fields that a backend does
+// not know are 0.
+type MemStats struct {
+	Allocated uint64 // in blocks handed out, the rounding of their sizes included
+	Active    uint64 // in pages that hold such blocks
+	Metadata  uint64 // the backend's own bookkeeping
+	Resident  uint64 // physical memory that the backend holds, at most
+	Mapped    uint64 // address space in active use
+	Retained  uint64 // address space kept, whose memory was given back
+}
+
+// ReadMemStats fills stats with the backend's own figures. They cost a few microseconds and are
+// the backend's view of the whole process, so that they may include memory that C code allocated.
+// Where the backend fails, stats is all zero.
+func ReadMemStats(stats *MemStats) {
+	mustInit()
+	var s c.MemStats
+	c.ReadMemStats(&s)
+	*stats = MemStats(s)
+}
+
+// NumAllocBytes is the number of bytes of manual memory asked for and not freed yet, whoever asked.
+// It is exact whenever no allocation or Free is under way.
+func NumAllocBytes() int64 { return c.NumAllocBytes() }
+
+// NumAllocs is the number of blocks of manual memory not freed yet, exact as NumAllocBytes is.
+// Empty slices from Calloc(0) are none.
+func NumAllocs() int64 { return c.NumAllocs() }
+
+// WriteStats writes the backend's own report, text for people to read, to w. It returns w's error,
+// or one that is ErrOutOfMemory.
+func WriteStats(w io.Writer) error {
+	mustInit()
+	text, err := c.StatsText()
+	if err != c.OK {
+		return wrap("WriteStats", err)
+	}
+	_, werr := io.WriteString(w, text)
+	return werr
+}
+
+// StatsPrint is WriteStats to standard error, whatever comes of it.
+func StatsPrint() { _ = WriteStats(os.Stderr) }
+
+// ReturnMemory gives freed memory that the backend keeps for later back to the system. It takes
+// milliseconds, and what it gave back is slower to get again: call it after a peak, not in a loop.
+// The error is errors.ErrUnsupported on systems that have no such call.
+func ReturnMemory() error {
+	mustInit()
+	return wrap("ReturnMemory", c.ReturnMemory())
+}
+
+// Backend is the name of the allocator in use: "libc" or "jemalloc".
+func Backend() string {
+	mustInit()
+	return c.Backend()
+}
+
+// Backends lists the allocators that this program was built with, the default first.
+func Backends() []string { return strings.Split(c.Backends(), ",") }
