@@ -16,24 +16,25 @@ typedef struct shard {
 } shard_t;
 
 static shard_t shards[SHARDS];
-static atomic_uint dealt; /* shards given out so far */
+static atomic_uint dealt;               /* shards given out so far */
 static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
 
-static void count(int64_t bytes, int64_t objects)
+/* Adds to the counters of this thread's shard; negative numbers come as their complement. */
+static void count(uint64_t bytes, uint64_t objects)
 {
     if (my_shard == 0)
         my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
     shard_t *s = &shards[my_shard - 1];
-    atomic_fetch_add_explicit(&s->bytes, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->bytes, (int64_t)bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->objects, (int64_t)objects, memory_order_relaxed);
 }
 
 int64_t zm_num_alloc_bytes(void)
 {
-    int64_t sum = 0;
+    uint64_t sum = 0; /* unsigned, since a wrong size given to zm_free may make it wrap around */
     for (size_t i = 0; i < SHARDS; i++)
-        sum += atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
-    return sum;
+        sum += (uint64_t)atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
+    return (int64_t)sum;
 }
 
 int64_t zm_num_allocs(void)
@@ -62,7 +63,7 @@ void *zm_calloc_aligned(size_t n, size_t align)
         return NULL;
     void *p = b->calloc(reserve_size(n), align > min_align(n) ? align : min_align(n));
     if (p)
-        count((int64_t)n, 1);
+        count(n, 1);
     return p;
 }
 
@@ -73,10 +74,11 @@ void *zm_calloc(size_t n)
 
 void zm_free(void *p, size_t n)
 {
-    if (!p)
+    const zm__backend_t *b = zm__backend();
+    if (!p || !b)
         return;
-    count(-(int64_t)n, -1);
-    zm__backend()->free(p);
+    count(0 - (uint64_t)n, 0 - (uint64_t)1);
+    b->free(p);
 }
 
 int zm_calloc_batch(size_t n, void **out, size_t len)
@@ -87,6 +89,8 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     if (n > ZM_MAX_SIZE)
         return ZM_ENOMEM;
     size_t size = reserve_size(n);
+    if (len > ZM_MAX_SIZE / size)
+        return ZM_ENOMEM;
     for (size_t i = 0; i < len; i++) {
         out[i] = b->calloc(size, min_align(n));
         if (!out[i]) {
@@ -95,7 +99,7 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
             return ZM_ENOMEM;
         }
     }
-    count((int64_t)(n * len), (int64_t)len);
+    count((uint64_t)n * len, len);
     return ZM_OK;
 }
 
@@ -103,14 +107,14 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     size_t freed = 0;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; b && i < len; i++) {
         if (blocks[i]) {
             b->free(blocks[i]);
             freed++;
         }
     }
     if (freed)
-        count(-(int64_t)(n * freed), -(int64_t)freed);
+        count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
 }
 
 size_t zm_good_size(size_t n)
@@ -123,7 +127,8 @@ size_t zm_good_size(size_t n)
 
 size_t zm_usable_size(const void *p)
 {
-    return p ? zm__backend()->usable_size(p) : 0;
+    const zm__backend_t *b = zm__backend();
+    return p && b ? b->usable_size(p) : 0;
 }
 
 int zm_memstats(zm_memstats_t *out)

@@ -68,6 +68,7 @@ void *zm__meta_calloc(size_t n)
 
 void zm__meta_free(void *p)
 {
-    if (p)
-        zm__backend()->free(p);
+    const zm__backend_t *b = zm__backend();
+    if (p && b)
+        b->free(p);
 }

@@ -19,7 +19,7 @@
 
 static void *jemalloc_calloc(size_t n, size_t align)
 {
-    if (align <= 16)
+    if (align <= 8 || (align <= 16 && n >= 16))
         return je_calloc(1, n);
     return je_mallocx(n, MALLOCX_ALIGN(align) | MALLOCX_ZERO);
 }
@@ -125,7 +125,7 @@ static void text_append(void *arg, const char *piece)
     if (t->failed)
         return;
     if (n >= t->cap - t->len) {
-        size_t cap = 2 * (t->cap + n);
+        size_t cap = 2 * (t->cap + n + 1);
         char *data = zm__meta_calloc(cap);
         if (!data) {
             t->failed = true;
@@ -144,7 +144,7 @@ static void text_append(void *arg, const char *piece)
 static int jemalloc_text(char **text)
 {
     text_t t = {.cap = 0};
-    je_malloc_stats_print(text_append, &t, "mdablx"); /* merged arenas, no tables of bins */
+    je_malloc_stats_print(text_append, &t, "dablx"); /* merged arenas, no tables of bins */
     if (t.failed || !t.data) {
         zm__meta_free(t.data);
         return ZM_ENOMEM;

@@ -90,11 +90,21 @@ static _Unwind_Reason_Code unwind_frame(struct _Unwind_Context *context, void *a
     return _URC_NO_REASON;
 }
 
+const uintptr_t *zm_site_pcs(const zm_site_t *site)
+{
+    return (const uintptr_t *)(site + 1);
+}
+
+const char *zm_site_tag(const zm_site_t *site)
+{
+    return (const char *)(zm_site_pcs(site) + site->npcs);
+}
+
 static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t ntag,
                     const uintptr_t *pcs, size_t npcs)
 {
     return s->hash == hash && s->npcs == npcs && s->ntag == ntag &&
-           memcmp(s->pcs, pcs, npcs * sizeof *pcs) == 0 &&
+           memcmp(zm_site_pcs(s), pcs, npcs * sizeof *pcs) == 0 &&
            (ntag == 0 || memcmp(zm_site_tag(s), tag, ntag) == 0);
 }
 
@@ -130,18 +140,14 @@ static zm_site_t *site_of(const char *tag, size_t ntag, const uintptr_t *pcs, si
         s->hash = hash;
         s->npcs = (uint32_t)npcs;
         s->ntag = (uint32_t)ntag;
-        memcpy(s->pcs, pcs, npcs * sizeof *pcs);
+        uintptr_t *kept = (uintptr_t *)(s + 1);
+        memcpy(kept, pcs, npcs * sizeof *pcs);
         if (ntag)
-            memcpy((char *)&s->pcs[npcs], tag, ntag);
+            memcpy(kept + npcs, tag, ntag);
         *bucket = s;
     }
     pthread_mutex_unlock(&shard->lock);
     return s;
-}
-
-const char *zm_site_tag(const zm_site_t *site)
-{
-    return (const char *)&site->pcs[site->npcs];
 }
 
 static void site_count(zm_site_t *s, int64_t bytes, int64_t objects)

@@ -23,7 +23,8 @@ typedef struct zm_memstats {
 #define ZM_MAX_TAG 64   /* bytes kept of one tag */
 
 /* A site: one stack and one tag. Sites are never freed, and all but the two counters never change,
- * so that a pointer to one may be read at any time. The tag's bytes follow the addresses.
+ * so that a pointer to one may be read at any time. Behind the struct stand npcs return addresses,
+ * the innermost first, and then ntag bytes of the tag.
  */
 typedef struct zm_site {
     struct zm_site *next; /* in its hash bucket */
@@ -32,7 +33,6 @@ typedef struct zm_site {
     int64_t live_objects; /* atomic */
     uint32_t npcs;
     uint32_t ntag;
-    uintptr_t pcs[]; /* return addresses, innermost first */
 } zm_site_t;
 
 /* A site with live blocks, as zm_leak_sites lists it. */
@@ -52,10 +52,10 @@ enum {
 
 typedef struct zm_leak_fault {
     int64_t kind;
-    uintptr_t block;              /* start of the block concerned; 0 for ZM_FAULT_FOREIGN */
-    uint64_t size;                /* its size, in bytes */
-    const zm_site_t *alloc_site;  /* who allocated it, or NULL */
-    const zm_site_t *free_site;   /* who freed it, or NULL */
+    uintptr_t block;             /* start of the block concerned; 0 for ZM_FAULT_FOREIGN */
+    uint64_t size;               /* its size, in bytes */
+    const zm_site_t *alloc_site; /* who allocated it, or NULL */
+    const zm_site_t *free_site;  /* who freed it, or NULL */
 } zm_leak_fault_t;
 
 #endif /* ZM_LAYOUT_H */

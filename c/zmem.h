@@ -147,7 +147,10 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
  */
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
 
-/* The tag of a site: site->ntag bytes, no NUL behind them. Static storage. */
+/* The stack of a site, site->npcs return addresses, and its tag, site->ntag bytes with no NUL
+ * behind them. Static storage.
+ */
+const uintptr_t *zm_site_pcs(const zm_site_t *site);
 const char *zm_site_tag(const zm_site_t *site);
 
 #ifdef __cplusplus
