@@ -29,26 +29,36 @@ static void count(uint64_t bytes, uint64_t objects)
     atomic_fetch_add_explicit(&s->objects, (int64_t)objects, memory_order_relaxed);
 }
 
+/* The sums over shards and caches; unsigned, since a wrong size given to zm_free may make them wrap
+ * around.
+ */
+static void sum(uint64_t *bytes, uint64_t *objects)
+{
+    zm__cache_counts(bytes, objects);
+    for (size_t i = 0; i < SHARDS; i++) {
+        *bytes += (uint64_t)atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
+        *objects += (uint64_t)atomic_load_explicit(&shards[i].objects, memory_order_relaxed);
+    }
+}
+
 int64_t zm_num_alloc_bytes(void)
 {
-    uint64_t sum = 0; /* unsigned, since a wrong size given to zm_free may make it wrap around */
-    for (size_t i = 0; i < SHARDS; i++)
-        sum += (uint64_t)atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
-    return (int64_t)sum;
+    uint64_t bytes, objects;
+    sum(&bytes, &objects);
+    return (int64_t)bytes;
 }
 
 int64_t zm_num_allocs(void)
 {
-    int64_t sum = 0;
-    for (size_t i = 0; i < SHARDS; i++)
-        sum += atomic_load_explicit(&shards[i].objects, memory_order_relaxed);
-    return sum;
+    uint64_t bytes, objects;
+    sum(&bytes, &objects);
+    return (int64_t)objects;
 }
 
 /* What to ask the backend for, so that n bytes fit. */
 static size_t reserve_size(size_t n)
 {
-    return n <= ZM__SMALL_MAX ? zm__class_size(n) : n;
+    return n <= ZM_SMALL_MAX ? zm__class_size(zm__class_of(n)) : n;
 }
 
 static size_t min_align(size_t n)
@@ -122,7 +132,7 @@ size_t zm_good_size(size_t n)
     const zm__backend_t *b = zm__backend();
     if (!b || n > ZM_MAX_SIZE)
         return n;
-    return n <= ZM__SMALL_MAX ? zm__class_size(n) : b->good_size(n);
+    return n <= ZM_SMALL_MAX ? zm__class_size(zm__class_of(n)) : b->good_size(n);
 }
 
 size_t zm_usable_size(const void *p)
@@ -155,5 +165,8 @@ void zm_text_free(char *text)
 int zm_return_memory(void)
 {
     const zm__backend_t *b = zm__backend();
-    return b ? b->purge() : ZM_EBACKEND;
+    if (!b)
+        return ZM_EBACKEND;
+    zm_depot_trim(true);
+    return b->purge();
 }

@@ -29,6 +29,23 @@ static void jemalloc_free(void *p)
     je_free(p);
 }
 
+/* Go runs C on many threads. Each would keep blocks in a thread cache of jemalloc's own, on top of
+ * ours and for ever, so that batches go past it.
+ */
+static size_t jemalloc_fill(size_t n, void **out, size_t len)
+{
+    size_t i = 0;
+    while (i < len && (out[i] = je_mallocx(n, MALLOCX_TCACHE_NONE)))
+        i++;
+    return i;
+}
+
+static void jemalloc_flush(void *const *blocks, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        je_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
+}
+
 static size_t jemalloc_good_size(size_t n)
 {
     return je_nallocx(n, 0);
@@ -157,6 +174,8 @@ const zm__backend_t zm__backend_jemalloc = {
     .name = "jemalloc",
     .calloc = jemalloc_calloc,
     .free = jemalloc_free,
+    .fill = jemalloc_fill,
+    .flush = jemalloc_flush,
     .good_size = jemalloc_good_size,
     .usable_size = jemalloc_usable_size,
     .stats = jemalloc_stats,

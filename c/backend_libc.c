@@ -18,6 +18,20 @@ static void *libc_calloc(size_t n, size_t align)
     return memset(p, 0, n);
 }
 
+static size_t libc_fill(size_t n, void **out, size_t len)
+{
+    size_t i = 0;
+    while (i < len && (out[i] = malloc(n)))
+        i++;
+    return i;
+}
+
+static void libc_flush(void *const *blocks, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        free(blocks[i]);
+}
+
 static int libc_text(char **text)
 {
     zm_memstats_t s = {0};
@@ -41,6 +55,8 @@ const zm__backend_t zm__backend_libc = {
     .name = "libc",
     .calloc = libc_calloc,
     .free = free,
+    .fill = libc_fill,
+    .flush = libc_flush,
     .good_size = zm__libc_good_size,
     .usable_size = zm__libc_usable_size,
     .stats = zm__libc_stats,

@@ -42,15 +42,22 @@ const (
 )
 
 // Calloc is zm_calloc.
-func Calloc(n uintptr) unsafe.Pointer { return C.zm_calloc(C.size_t(n)) }
+func Calloc(n uintptr) unsafe.Pointer {
+	crossed()
+	return C.zm_calloc(C.size_t(n))
+}
 
 // CallocAligned is zm_calloc_aligned.
 func CallocAligned(n, align uintptr) unsafe.Pointer {
+	crossed()
 	return C.zm_calloc_aligned(C.size_t(n), C.size_t(align))
 }
 
 // Free is zm_free.
-func Free(p unsafe.Pointer, n uintptr) { C.zm_free(p, C.size_t(n)) }
+func Free(p unsafe.Pointer, n uintptr) {
+	crossed()
+	C.zm_free(p, C.size_t(n))
+}
 
 // GoodSize is zm_good_size.
 func GoodSize(n uintptr) uintptr { return uintptr(C.zm_good_size(C.size_t(n))) }

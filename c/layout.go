@@ -16,6 +16,62 @@ type MemStats struct {
 	Allocated, Active, Metadata, Resident, Mapped, Retained uint64
 }
 
+// NumClasses is the number of size classes, and SmallMax the size of the largest, in bytes.
+const (
+	NumClasses = C.ZM_NUM_CLASSES
+	SmallMax   = C.ZM_SMALL_MAX
+)
+
+// Magazine mirrors the head of zm_magazine_t; block addresses follow it.
+type Magazine struct {
+	next     *Magazine
+	Len, Cap uint32
+}
+
+// Shelf mirrors zm_shelf_t.
+type Shelf struct {
+	Loaded, Previous *Magazine
+}
+
+// Cache mirrors zm_cache_t.
+type Cache struct {
+	AllocatedBytes   uint64
+	AllocatedObjects uint64
+	SampleAt         uint64
+	FreedBytes       uint64
+	FreedObjects     uint64
+	seen             uint64
+	next             *Cache
+	reserved         uint64
+	Shelves          [NumClasses]Shelf
+}
+
+// Pop takes the block put in last, or returns nil where there is none.
+func (m *Magazine) Pop() unsafe.Pointer {
+	n := m.Len
+	if n == 0 {
+		return nil
+	}
+	m.Len = n - 1
+	return *(*unsafe.Pointer)(m.slot(n - 1))
+}
+
+// Push puts a block in, or returns false where there is no room. It is stored as a number: the
+// write barrier, which a pointer would go through, is for the Go heap.
+func (m *Magazine) Push(p unsafe.Pointer) bool {
+	n := m.Len
+	if n == m.Cap {
+		return false
+	}
+	*(*uintptr)(m.slot(n)) = uintptr(p)
+	m.Len = n + 1
+	return true
+}
+
+func (m *Magazine) slot(i uint32) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(m), unsafe.Sizeof(*m)+uintptr(i)*unsafe.Sizeof(uintptr(0)))
+}
+
 // Site mirrors the head of zm_site_t; addresses and tag follow it. It lies in C memory and is never
 // freed.
 type Site struct {
@@ -71,6 +127,26 @@ const (
 	_ = -(unsafe.Offsetof(MemStats{}.Resident) ^ unsafe.Offsetof(C.zm_memstats_t{}.resident))
 	_ = -(unsafe.Offsetof(MemStats{}.Mapped) ^ unsafe.Offsetof(C.zm_memstats_t{}.mapped))
 	_ = -(unsafe.Offsetof(MemStats{}.Retained) ^ unsafe.Offsetof(C.zm_memstats_t{}.retained))
+
+	_ = -(unsafe.Sizeof(Magazine{}) ^ C.sizeof_zm_magazine_t)
+	_ = -(unsafe.Offsetof(Magazine{}.next) ^ unsafe.Offsetof(C.zm_magazine_t{}.next))
+	_ = -(unsafe.Offsetof(Magazine{}.Len) ^ unsafe.Offsetof(C.zm_magazine_t{}.len))
+	_ = -(unsafe.Offsetof(Magazine{}.Cap) ^ unsafe.Offsetof(C.zm_magazine_t{}.cap))
+
+	_ = -(unsafe.Sizeof(Shelf{}) ^ C.sizeof_zm_shelf_t)
+	_ = -(unsafe.Offsetof(Shelf{}.Loaded) ^ unsafe.Offsetof(C.zm_shelf_t{}.loaded))
+	_ = -(unsafe.Offsetof(Shelf{}.Previous) ^ unsafe.Offsetof(C.zm_shelf_t{}.previous))
+
+	_ = -(unsafe.Sizeof(Cache{}) ^ C.sizeof_zm_cache_t)
+	_ = -(unsafe.Offsetof(Cache{}.AllocatedBytes) ^ unsafe.Offsetof(C.zm_cache_t{}.allocated_bytes))
+	_ = -(unsafe.Offsetof(Cache{}.AllocatedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.allocated_objects))
+	_ = -(unsafe.Offsetof(Cache{}.SampleAt) ^ unsafe.Offsetof(C.zm_cache_t{}.sample_at))
+	_ = -(unsafe.Offsetof(Cache{}.FreedBytes) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_bytes))
+	_ = -(unsafe.Offsetof(Cache{}.FreedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_objects))
+	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
+	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
+	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
+	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
 
 	_ = -(unsafe.Sizeof(Site{}) ^ C.sizeof_zm_site_t)
 	_ = -(unsafe.Offsetof(Site{}.next) ^ unsafe.Offsetof(C.zm_site_t{}.next))

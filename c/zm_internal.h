@@ -3,6 +3,9 @@
  * Glossary
  *   backend     the allocator below us: libc's or jemalloc
  *   size class  one of the sizes that small requests are rounded up to; see class.c
+ *   magazine    a bounded stack of free blocks of one size class; see depot.c
+ *   depot       where caches exchange empty magazines for full ones and back; see depot.c
+ *   cache       magazines for one thread at a time, to allocate from without a lock; see cache.c
  *   shard       one of several copies of a counter or table, so that threads seldom meet
  *   site        a stack that allocated or freed, with its tag; see leak.c
  *
@@ -27,6 +30,10 @@ typedef struct zm__backend {
     /* n zero bytes aligned to `align`, which is at least 8; NULL when out of memory */
     void *(*calloc)(size_t n, size_t align);
     void (*free)(void *p);
+    /* up to len blocks of n bytes each, not cleared, bypassing caches of the calling thread, into
+     * out; returns how many there are */
+    size_t (*fill)(size_t n, void **out, size_t len);
+    void (*flush)(void *const *blocks, size_t len); /* the reverse */
     size_t (*good_size)(size_t n);
     size_t (*usable_size)(const void *p); /* 0 where it cannot tell */
     int (*stats)(zm_memstats_t *out);     /* *out is zero on entry */
@@ -51,10 +58,28 @@ void zm__meta_free(void *p);
 
 /* ---- class.c ------------------------------------------------------------------------------ */
 
-#define ZM__SMALL_MAX ((size_t)32768) /* the largest size class, in bytes */
+/* The class that serves n, for n up to ZM_SMALL_MAX, and the size of a class, in bytes. */
+unsigned zm__class_of(size_t n);
+size_t zm__class_size(unsigned cls);
 
-/* The size of the class that serves n, for n up to ZM__SMALL_MAX. */
-size_t zm__class_size(size_t n);
+/* ---- depot.c ------------------------------------------------------------------------------ */
+
+/* The addresses that stand behind a magazine. */
+static inline void **zm__blocks(zm_magazine_t *m)
+{
+    return (void **)(m + 1);
+}
+
+/* ---- asan_on.c, asan_off.c ----------------------------------------------------------------- */
+
+/* Under AddressSanitizer, makes any use of the n bytes at p an error, or allows it again. */
+void zm__poison(void *p, size_t n);
+void zm__unpoison(void *p, size_t n);
+
+/* ---- cache.c ------------------------------------------------------------------------------ */
+
+/* What is live by the counters of all caches. */
+void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 
 /* ---- libc_<system>.c ---------------------------------------------------------------------- */
 

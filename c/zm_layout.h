@@ -19,6 +19,45 @@ typedef struct zm_memstats {
     uint64_t retained;  /* address space kept, whose memory was given back */
 } zm_memstats_t;
 
+/* ---- Caches of free blocks; see cache.c ---------------------------------------------------- */
+
+#define ZM_NUM_CLASSES 41  /* size classes */
+#define ZM_SMALL_MAX 32768 /* size of the largest class, in bytes */
+
+/* A magazine: a bounded stack of free blocks of one class. Behind the struct stand cap addresses;
+ * the first len of them are blocks. Its holder, a cache or the depot, owns it and them.
+ */
+typedef struct zm_magazine {
+    struct zm_magazine *next; /* in a list of the depot */
+    uint32_t len;
+    uint32_t cap;
+} zm_magazine_t;
+
+/* The magazines of one class in a cache; never NULL: where there is none it is zm_no_magazine,
+ * which is empty and full at once.
+ */
+typedef struct zm_shelf {
+    zm_magazine_t *loaded;   /* taken from and put to */
+    zm_magazine_t *previous; /* changes places with it when that is enough */
+} zm_shelf_t;
+
+/* A cache, used by one thread at a time. The counters fill a cache line, and only ever grow: what
+ * is live is the difference, which is negative in a cache that mostly frees.
+ */
+typedef struct zm_cache {
+    uint64_t allocated_bytes;
+    uint64_t allocated_objects;
+    uint64_t sample_at; /* the value of allocated_bytes from which the next allocation is sampled */
+    uint64_t freed_bytes;
+    uint64_t freed_objects;
+    uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
+    struct zm_cache *next; /* in the list of all caches */
+    uint64_t reserved;     /* fills the line */
+    zm_shelf_t shelves[ZM_NUM_CLASSES];
+} zm_cache_t;
+
+/* ---- Leaks; see leak.c ---------------------------------------------------------------------- */
+
 #define ZM_MAX_STACK 64 /* return addresses kept of one stack */
 #define ZM_MAX_TAG 64   /* bytes kept of one tag */
 

@@ -57,7 +57,7 @@ func StatsPrint() { _ = WriteStats(os.Stderr) }
 // The error is errors.ErrUnsupported on systems that have no such call.
 func ReturnMemory() error {
 	mustInit()
-	return wrap("ReturnMemory", c.ReturnMemory())
+	return wrap("ReturnMemory", returnMemory())
 }
 
 // Backend is the name of the allocator in use: "libc" or "jemalloc".

@@ -34,3 +34,6 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
 }
+
+// returnMemory gives all that is free back to the system.
+func returnMemory() c.Err { return c.ReturnMemory() }

@@ -1,0 +1,130 @@
+/* cache.c: blocks for one thread at a time, without a lock, an atomic or a call into the backend.
+ *
+ * A cache has a shelf of two magazines for each size class. Allocating takes a block from the
+ * loaded one, freeing puts one there; where that cannot be, the two change places; where that does
+ * not help either, one is exchanged at the depot.
+ *
+ * Whoever uses a cache owns it for that while. The Go package has one for each P and does by
+ * itself what zm_cache_calloc and zm_cache_free do here; only the calls to the depot come to C.
+ * Caches are in one list, which only grows, so that their counters can be summed up at any time.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "zm_internal.h"
+
+static _Atomic(zm_cache_t *) caches;
+
+/* Counters have one writer at a time, and readers at any time. */
+static uint64_t load(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+zm_cache_t *zm_cache_new(void)
+{
+    const zm__backend_t *b = zm__backend();
+    zm_cache_t *k = b ? b->calloc(sizeof *k, ZM__CACHE_LINE) : NULL;
+    if (!k)
+        return NULL;
+    k->sample_at = UINT64_MAX;
+    for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
+        k->shelves[i] = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
+    k->next = atomic_load_explicit(&caches, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&caches, &k->next, k, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    return k;
+}
+
+static void swap(zm_shelf_t *s)
+{
+    zm_magazine_t *m = s->loaded;
+    s->loaded = s->previous;
+    s->previous = m;
+}
+
+void *zm_cache_calloc(zm_cache_t *k, size_t n)
+{
+    if (n > ZM_SMALL_MAX)
+        return zm_calloc(n);
+    unsigned cls = zm__class_of(n);
+    zm_shelf_t *s = &k->shelves[cls];
+    if (s->loaded->len == 0)
+        swap(s);
+    if (s->loaded->len == 0) {
+        zm_magazine_t *spent = s->loaded;
+        s->loaded = &zm_no_magazine;
+        zm_magazine_t *m = zm_depot_full(cls, spent);
+        if (!m)
+            return NULL;
+        s->loaded = m;
+    }
+    zm_magazine_t *m = s->loaded;
+    void *p = zm__blocks(m)[--m->len];
+    add(&k->allocated_bytes, n);
+    add(&k->allocated_objects, 1);
+    zm__unpoison(p, n);
+    return memset(p, 0, n);
+}
+
+void zm_cache_free(zm_cache_t *k, void *p, size_t n)
+{
+    if (!p)
+        return;
+    if (n > ZM_SMALL_MAX) {
+        zm_free(p, n);
+        return;
+    }
+    unsigned cls = zm__class_of(n);
+    zm_shelf_t *s = &k->shelves[cls];
+    if (s->loaded->len == s->loaded->cap)
+        swap(s);
+    if (s->loaded->len == s->loaded->cap) {
+        zm_magazine_t *full = s->loaded;
+        s->loaded = &zm_no_magazine;
+        zm_magazine_t *m = zm_depot_empty(cls, full);
+        if (!m) {
+            zm_free(p, n);
+            return;
+        }
+        s->loaded = m;
+    }
+    zm_magazine_t *m = s->loaded;
+    zm__poison(p, zm__class_size(cls));
+    zm__blocks(m)[m->len++] = p;
+    add(&k->freed_bytes, n);
+    add(&k->freed_objects, 1);
+}
+
+void zm_cache_drain(zm_cache_t *k)
+{
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+        zm_shelf_t *s = &k->shelves[cls];
+        zm_depot_put(cls, s->loaded);
+        zm_depot_put(cls, s->previous);
+        *s = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
+    }
+}
+
+bool zm_cache_idle(zm_cache_t *k)
+{
+    uint64_t now = load(&k->allocated_objects) + load(&k->freed_objects);
+    bool idle = k->seen == now;
+    k->seen = now;
+    return idle;
+}
+
+void zm__cache_counts(uint64_t *bytes, uint64_t *objects)
+{
+    *bytes = *objects = 0;
+    for (zm_cache_t *k = atomic_load_explicit(&caches, memory_order_acquire); k; k = k->next) {
+        *bytes += load(&k->allocated_bytes) - load(&k->freed_bytes);
+        *objects += load(&k->allocated_objects) - load(&k->freed_objects);
+    }
+}

@@ -1,0 +1,5 @@
+//go:build !zmem_crossings
+
+package c
+
+func crossed() {}

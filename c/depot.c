@@ -1,0 +1,203 @@
+/* depot.c: where caches exchange magazines; Bonwick and Adams' magazine layer, "Magazines and
+ * Vmem", USENIX 2001.
+ *
+ * A cache works on magazines: stacks of free blocks. When one is spent, or full, it is exchanged
+ * here, whole, for the other kind: one short lock a size class. Only when the depot has none does
+ * the backend get to work, for a whole magazine at once and outside of the lock.
+ *
+ * A class keeps at most KEEP_BYTES in full magazines; what comes beyond that goes back to the
+ * backend. zm_depot_trim gives back what a class has not needed since it was called last.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "zm_internal.h"
+
+#define MAGAZINE_BYTES ((size_t)32768) /* the blocks of one magazine hold at most so much */
+#define MAGAZINE_MAX 128               /* and are at most so many */
+#define MAGAZINE_MIN 2                 /* but at least so many */
+#define KEEP_BYTES ((size_t)524288)
+
+typedef struct depot {
+    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
+    zm_magazine_t *full; /* those that hold a block at least */
+    zm_magazine_t *empty;
+    size_t nfull;
+    size_t low; /* the fewest there were since the last trim */
+} depot_t;
+
+zm_magazine_t zm_no_magazine;
+
+static depot_t depots[ZM_NUM_CLASSES];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_locks(void)
+{
+    for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
+        pthread_mutex_init(&depots[i].lock, NULL);
+}
+
+static depot_t *depot_of(unsigned cls)
+{
+    pthread_once(&once, init_locks);
+    return &depots[cls];
+}
+
+static size_t clamp(size_t n, size_t min, size_t max)
+{
+    return n < min ? min : n > max ? max : n;
+}
+
+static size_t magazine_cap(unsigned cls)
+{
+    return clamp(MAGAZINE_BYTES / zm__class_size(cls), MAGAZINE_MIN, MAGAZINE_MAX);
+}
+
+static size_t max_full(unsigned cls)
+{
+    return KEEP_BYTES / (magazine_cap(cls) * zm__class_size(cls));
+}
+
+static void push(zm_magazine_t **list, zm_magazine_t *m)
+{
+    m->next = *list;
+    *list = m;
+}
+
+static zm_magazine_t *pop(zm_magazine_t **list)
+{
+    zm_magazine_t *m = *list;
+    if (m)
+        *list = m->next;
+    return m;
+}
+
+static zm_magazine_t *pop_full(depot_t *d)
+{
+    zm_magazine_t *m = pop(&d->full);
+    if (m && --d->nfull < d->low)
+        d->low = d->nfull;
+    return m;
+}
+
+static void push_full(depot_t *d, zm_magazine_t *m)
+{
+    push(&d->full, m);
+    d->nfull++;
+}
+
+/* An empty magazine of our own making, or NULL. */
+static zm_magazine_t *magazine_new(unsigned cls)
+{
+    size_t cap = magazine_cap(cls);
+    zm_magazine_t *m = zm__meta_calloc(sizeof *m + cap * sizeof(void *));
+    if (m)
+        m->cap = (uint32_t)cap;
+    return m;
+}
+
+/* Fills an empty magazine from the backend, as far as there is memory. */
+static void magazine_fill(unsigned cls, zm_magazine_t *m)
+{
+    size_t size = zm__class_size(cls);
+    m->len = (uint32_t)zm__backend()->fill(size, zm__blocks(m), m->cap);
+    for (size_t i = 0; i < m->len; i++)
+        zm__poison(zm__blocks(m)[i], size);
+}
+
+/* Empties a magazine into the backend. */
+static void magazine_flush(unsigned cls, zm_magazine_t *m)
+{
+    for (size_t i = 0; i < m->len; i++)
+        zm__unpoison(zm__blocks(m)[i], zm__class_size(cls));
+    zm__backend()->flush(zm__blocks(m), m->len);
+    m->len = 0;
+}
+
+zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
+{
+    depot_t *d = depot_of(cls);
+    pthread_mutex_lock(&d->lock);
+    zm_magazine_t *m = pop_full(d);
+    if (spent == &zm_no_magazine)
+        spent = m ? NULL : pop(&d->empty);
+    else if (m)
+        push(&d->empty, spent);
+    pthread_mutex_unlock(&d->lock);
+    if (m)
+        return m;
+
+    m = spent ? spent : magazine_new(cls);
+    if (!m)
+        return NULL;
+    magazine_fill(cls, m);
+    if (m->len > 0)
+        return m;
+    zm_depot_put(cls, m);
+    return NULL;
+}
+
+zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
+{
+    depot_t *d = depot_of(cls);
+    pthread_mutex_lock(&d->lock);
+    bool room = full == &zm_no_magazine || d->nfull < max_full(cls);
+    zm_magazine_t *m = room ? pop(&d->empty) : NULL;
+    if (m && full != &zm_no_magazine)
+        push_full(d, full);
+    pthread_mutex_unlock(&d->lock);
+    if (m)
+        return m;
+
+    m = room ? magazine_new(cls) : NULL;
+    if (full == &zm_no_magazine)
+        return m;
+    if (m) {
+        zm_depot_put(cls, full);
+        return m;
+    }
+    magazine_flush(cls, full);
+    return full;
+}
+
+void zm_depot_put(unsigned cls, zm_magazine_t *m)
+{
+    if (m == &zm_no_magazine)
+        return;
+    depot_t *d = depot_of(cls);
+    pthread_mutex_lock(&d->lock);
+    bool too_many = m->len > 0 && d->nfull >= max_full(cls);
+    if (m->len == 0)
+        push(&d->empty, m);
+    else if (!too_many)
+        push_full(d, m);
+    pthread_mutex_unlock(&d->lock);
+    if (too_many) { /* m is still ours */
+        magazine_flush(cls, m);
+        zm_depot_put(cls, m);
+    }
+}
+
+/* Gives back the full magazines that a class did not need, or all, and the empty ones. */
+static void trim(unsigned cls, bool all)
+{
+    depot_t *d = depot_of(cls);
+    zm_magazine_t *gone = NULL, *m;
+    pthread_mutex_lock(&d->lock);
+    for (size_t n = all ? d->nfull : d->low; n > 0; n--)
+        push(&gone, pop_full(d));
+    d->low = d->nfull;
+    while ((m = pop(&d->empty)))
+        push(&gone, m);
+    pthread_mutex_unlock(&d->lock);
+    while ((m = pop(&gone))) {
+        magazine_flush(cls, m);
+        zm__meta_free(m);
+    }
+}
+
+void zm_depot_trim(bool all)
+{
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++)
+        trim(cls, all);
+}

@@ -1,0 +1,222 @@
+//go:build !leak
+
+package z
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// The path that nearly every Calloc and Free takes: a block from, or back to, the cache of this P
+// (see pin.go), which costs a few instructions and no lock. Only when both magazines of its size
+// class are spent, or full, one is exchanged at the depot in C, whole.
+//
+// A pinned goroutine must not call C: coming back, the P may be another thread's. So it takes the
+// magazine out of its cache, unpins, and exchanges it; pinned again, perhaps elsewhere, it finds
+// other magazines on the shelf than it left, and what has no place there goes to the depot.
+
+// classOf8 and classOf128 give the size class of n at (n+7)/8 for n up to 1024 and at (n+127)/128
+// beyond.
+var (
+	classOf8   [1024/8 + 1]uint8
+	classOf128 [c.SmallMax/128 + 1]uint8
+)
+
+func init() {
+	class := 0
+	classFor := func(n int) uint8 {
+		for c.ClassSize(class) < uintptr(n) {
+			class++
+		}
+		return uint8(class)
+	}
+	for i := range classOf8 {
+		classOf8[i] = classFor(8 * i)
+	}
+	for i := 1024 / 128; i < len(classOf128); i++ {
+		classOf128[i] = classFor(128 * i)
+	}
+}
+
+// classOf is the size class for n, which is at most c.SmallMax.
+func classOf(n uintptr) uint {
+	if n <= 1024 {
+		return uint(classOf8[(n+7)/8])
+	}
+	return uint(classOf128[(n+127)/128])
+}
+
+// allocBlock is n zero bytes, n > 0, at a multiple of align (0: the natural one), or nil.
+func allocBlock(n, align uintptr, _ []string) unsafe.Pointer {
+	if n > c.SmallMax || align != 0 {
+		return allocDirect(n, align)
+	}
+	class := classOf(n)
+	k := pin()
+	if k == nil {
+		if k = pinNew(); k == nil {
+			return allocDirect(n, 0)
+		}
+	}
+	s := &k.Shelves[class]
+	p := s.Loaded.Pop()
+	if p == nil {
+		s.Loaded, s.Previous = s.Previous, s.Loaded
+		if p = s.Loaded.Pop(); p == nil {
+			return allocExchange(k, class, n)
+		}
+	}
+	sampled := countAlloc(k, n)
+	unpin(k)
+	if sampled {
+		sampleAlloc(p, n)
+	}
+	return cleared(p, n)
+}
+
+// freeBlock frees what allocBlock returned for n.
+func freeBlock(p unsafe.Pointer, n uintptr) {
+	if n > c.SmallMax {
+		c.Free(p, n)
+		return
+	}
+	class := classOf(n)
+	c.Poison(p, n)
+	k := pin()
+	if k == nil {
+		if k = pinNew(); k == nil {
+			freeDirect(p, n)
+			return
+		}
+	}
+	s := &k.Shelves[class]
+	if !s.Loaded.Push(p) {
+		s.Loaded, s.Previous = s.Previous, s.Loaded
+		if !s.Loaded.Push(p) {
+			freeExchange(k, class, p, n)
+			return
+		}
+	}
+	countFree(k, n)
+	unpin(k)
+}
+
+// allocDirect is allocBlock without a cache.
+func allocDirect(n, align uintptr) unsafe.Pointer {
+	if align != 0 {
+		return c.CallocAligned(n, align)
+	}
+	return c.Calloc(n)
+}
+
+// freeDirect is freeBlock without a cache, for a block that was readied for one.
+func freeDirect(p unsafe.Pointer, n uintptr) {
+	c.Unpoison(p, n)
+	c.Free(p, n)
+}
+
+// sampleAlloc is called, unpinned, with every block that is to be sampled: none as long as nothing
+// sets a cache's SampleAt, which a profiler is to do.
+func sampleAlloc(unsafe.Pointer, uintptr) {}
+
+// cleared readies a block that was in a cache for use as n bytes.
+func cleared(p unsafe.Pointer, n uintptr) unsafe.Pointer {
+	c.Unpoison(p, n)
+	clear(bytesAt(p, int(n)))
+	return p
+}
+
+// countAlloc counts a block of n bytes and says whether it is one to sample.
+func countAlloc(k pinned, n uintptr) (sampled bool) {
+	k.AllocatedBytes += uint64(n)
+	k.AllocatedObjects++
+	if k.AllocatedBytes >= k.SampleAt {
+		k.SampleAt = math.MaxUint64
+		return true
+	}
+	return false
+}
+
+func countFree(k pinned, n uintptr) {
+	k.FreedBytes += uint64(n)
+	k.FreedObjects++
+}
+
+// allocExchange is allocBlock where both magazines of the pinned cache k are spent.
+//
+//go:noinline
+func allocExchange(k pinned, class uint, n uintptr) unsafe.Pointer {
+	s := &k.Shelves[class]
+	spent := s.Loaded
+	s.Loaded = c.NoMagazine
+	unpin(k)
+
+	m := c.DepotFull(class, spent)
+	if m == nil {
+		return nil
+	}
+	if k = repin(); k == nil {
+		c.DepotPut(class, m)
+		return allocDirect(n, 0)
+	}
+	p := m.Pop()
+	sampled := countAlloc(k, n)
+	if s = &k.Shelves[class]; s.Loaded.Len == 0 {
+		s.Loaded, m = m, s.Loaded
+	} else if s.Previous.Len == 0 {
+		s.Previous, m = m, s.Previous
+	}
+	unpin(k)
+	putAway(class, m)
+	if sampled {
+		sampleAlloc(p, n)
+	}
+	return cleared(p, n)
+}
+
+// freeExchange is freeBlock where both magazines of the pinned cache k are full.
+//
+//go:noinline
+func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
+	s := &k.Shelves[class]
+	full := s.Loaded
+	s.Loaded = c.NoMagazine
+	unpin(k)
+
+	m := c.DepotEmpty(class, full)
+	if m == nil {
+		freeDirect(p, n)
+		return
+	}
+	if k = repin(); k == nil {
+		c.DepotPut(class, m)
+		freeDirect(p, n)
+		return
+	}
+	m.Push(p)
+	countFree(k, n)
+	if s = &k.Shelves[class]; s.Loaded.Len == s.Loaded.Cap {
+		s.Loaded, m = m, s.Loaded
+	} else if s.Previous.Len == s.Previous.Cap {
+		s.Previous, m = m, s.Previous
+	}
+	unpin(k)
+	putAway(class, m)
+}
+
+// repin is pin, with a new cache where there is none.
+func repin() pinned {
+	if k := pin(); k != nil {
+		return k
+	}
+	return pinNew()
+}
+
+// putAway gives the depot a magazine for which there was no place on the shelf.
+func putAway(class uint, m *c.Magazine) {
+	if m != c.NoMagazine {
+		c.DepotPut(class, m)
+	}
+}

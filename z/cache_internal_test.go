@@ -1,0 +1,57 @@
+//go:build gc && !leak && !zmem_nolinkname
+
+package z
+
+import (
+	"math"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// The counters and the countdown to a sample share one cache line, apart from all else.
+func TestCache_CountersFillOneCacheLine(t *testing.T) {
+	var k c.Cache
+	if off := unsafe.Offsetof(k.SampleAt); off >= 64 || unsafe.Offsetof(k.Shelves) != 64 {
+		t.Errorf("SampleAt at %d, Shelves at %d", off, unsafe.Offsetof(k.Shelves))
+	}
+	b := Calloc(8) // so that there is a cache
+	defer Free(b)
+	p := repin()
+	at := uintptr(unsafe.Pointer(&p.AllocatedBytes))
+	unpin(p)
+	if at%64 != 0 {
+		t.Errorf("a cache at %#x", at)
+	}
+}
+
+func TestCache_CountdownReachesTheSample(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one P, one cache
+	k := repin()
+	k.SampleAt = k.AllocatedBytes + 100
+	unpin(k)
+	for _, want := range []bool{false, false, false, true} { // 32, 64, 96, 128 bytes
+		Free(Calloc(32))
+		k := repin()
+		sampled := k.SampleAt == math.MaxUint64
+		unpin(k)
+		if runtime.GOMAXPROCS(0) == 1 && sampled != want {
+			t.Errorf("sampled %v, want %v", sampled, want)
+		}
+	}
+}
+
+// classOf finds the smallest class that n fits in, and agrees with C's.
+func TestClassOf_EverySize(t *testing.T) {
+	for n := uintptr(1); n <= c.SmallMax; n++ {
+		class := classOf(n)
+		if size := c.ClassSize(int(class)); size < n || class > 0 && c.ClassSize(int(class)-1) >= n {
+			t.Fatalf("classOf(%d) = %d, of size %d", n, class, size)
+		}
+		if good := c.GoodSize(n); good != c.ClassSize(int(class)) {
+			t.Fatalf("GoodSize(%d) = %d, but its class has %d", n, good, c.ClassSize(int(class)))
+		}
+	}
+}

@@ -1,0 +1,70 @@
+//go:build !leak && !asan
+
+package z_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// AddressSanitizer replaces libc's malloc and has no figures, so that these are not for it.
+
+// parkedBytes is what the backend has handed out beyond what is live: to caches, to the depot.
+func parkedBytes() int64 {
+	var s z.MemStats
+	z.ReadMemStats(&s)
+	return int64(s.Allocated) - z.NumAllocBytes()
+}
+
+// park fills the caches and the depot with some 20 MiB of free blocks, from many Ps.
+func park() {
+	var blocks [][]byte
+	for size := 16; size <= 32<<10; size *= 2 {
+		for range 1 << 20 / size {
+			b := z.Calloc(size)
+			fill(b, 1)
+			blocks = append(blocks, b)
+		}
+	}
+	for _, b := range blocks {
+		z.Free(b)
+	}
+}
+
+func TestReturnMemory_DrainsCachesAndDepot(t *testing.T) {
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	park()
+	parked := parkedBytes()
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	if after := parkedBytes(); parked < 2<<20 || after > parked-2<<20 {
+		t.Errorf("the backend has %d KiB out beyond what is live; %d KiB after ReturnMemory", parked>>10, after>>10)
+	}
+}
+
+func TestCache_IdleGivesBackAfterGarbageCollections(t *testing.T) {
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	base := parkedBytes()
+	park()
+	parked := parkedBytes()
+	if parked < base+2<<20 {
+		t.Fatalf("only %d KiB parked", (parked-base)>>10)
+	}
+	left := parked
+	for range 20 {
+		runtime.GC()
+		time.Sleep(5 * time.Millisecond) // for what runs after it
+		if left = parkedBytes(); left < base+512<<10 {
+			return
+		}
+	}
+	t.Errorf("%d KiB parked, %d KiB still after 20 garbage collections", (parked-base)>>10, (left-base)>>10)
+}

@@ -1,0 +1,125 @@
+//go:build gc && !zmem_nolinkname && !leak
+
+package z
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	_ "unsafe" // for linkname
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// A cache for each P, found by the P's number. runtime.procPin keeps a goroutine on its P and from
+// being preempted; the runtime lists it among the names that it keeps for existing users.
+
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()
+
+// pinned is a cache that the goroutine owns until it unpins it.
+type pinned = *c.Cache
+
+// maxProcs is how many Ps can have a cache. Those beyond do without: every call of theirs goes to C.
+const maxProcs = 1024
+
+// caches are those in use, by P; nil for a P that has none. They are set under cachesMu.
+var caches [maxProcs]atomic.Pointer[c.Cache]
+
+var (
+	cachesMu sync.Mutex
+	retired  []*c.Cache // taken from their P, which may be still in the middle of using them
+	spare    []*c.Cache // empty, nobody's
+	watching sync.Once
+)
+
+// pin gives the goroutine the cache of its P until it calls unpin, which it does without calling C
+// and without anything that could block or panic in between. Where it is nil, pinNew is to follow.
+func pin() pinned {
+	if pid := procPin(); pid < maxProcs {
+		return caches[pid].Load()
+	}
+	return nil
+}
+
+func unpin(pinned) { procUnpin() }
+
+// pinNew follows a pin that returned nil: it gives the P a cache and pins the goroutine again. It is
+// nil, and the goroutine not pinned, where there is no memory for a cache or no place.
+//
+//go:noinline
+func pinNew() pinned {
+	procUnpin()
+	watching.Do(watchGC)
+	for {
+		pid := procPin()
+		procUnpin() // the lock may block, and another P be ours after it
+		if pid >= maxProcs || !addCache(pid) {
+			return nil
+		}
+		if k := pin(); k != nil {
+			return k
+		}
+		procUnpin()
+	}
+}
+
+// addCache sees to it that a P has a cache.
+func addCache(pid int) bool {
+	cachesMu.Lock()
+	defer cachesMu.Unlock()
+	if caches[pid].Load() != nil {
+		return true
+	}
+	var k *c.Cache
+	if n := len(spare); n > 0 {
+		k, spare = spare[n-1], spare[:n-1]
+	} else if k = c.NewCache(); k == nil {
+		return false
+	}
+	caches[pid].Store(k)
+	return true
+}
+
+// retire takes their caches from the Ps for which idle says so.
+func retire(idle func(*c.Cache) bool) {
+	for i := range caches {
+		if k := caches[i].Load(); k != nil && idle(k) {
+			caches[i].Store(nil)
+			retired = append(retired, k)
+		}
+	}
+}
+
+// drainRetired gives the blocks of retired caches to the depot. The world must have been stopped
+// since they were retired: it stops only when no goroutine is pinned any more.
+func drainRetired() {
+	for _, k := range retired {
+		k.Drain()
+	}
+	spare = append(spare, retired...)
+	retired = retired[:0]
+}
+
+// drainIdle retires the caches of Ps that allocated and freed nothing since it was called last. It
+// runs after each garbage collection, which stops the world twice, so that those of the last time
+// can be drained.
+func drainIdle() {
+	cachesMu.Lock()
+	defer cachesMu.Unlock()
+	drainRetired()
+	retire((*c.Cache).Idle)
+}
+
+// drainAll drains every cache.
+func drainAll() {
+	cachesMu.Lock()
+	defer cachesMu.Unlock()
+	retire(func(*c.Cache) bool { return true })
+	var stopsTheWorld runtime.MemStats
+	runtime.ReadMemStats(&stopsTheWorld)
+	drainRetired()
+}

@@ -1,0 +1,47 @@
+//go:build !asan
+
+package z_test
+
+import (
+	"testing"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// AddressSanitizer replaces libc's malloc and has no figures, so that these are not for it.
+
+func TestReadMemStats(t *testing.T) {
+	var before, during z.MemStats
+	z.ReadMemStats(&before)
+	const n = 64 << 20
+	b := z.Calloc(n)
+	fill(b, 1)
+	z.ReadMemStats(&during)
+	z.Free(b)
+	const slack = 1 << 20 // what jemalloc's thread caches count late
+	if during.Allocated < before.Allocated+n-slack {
+		t.Errorf("Allocated: %d before, %d with %d more", before.Allocated, during.Allocated, n)
+	}
+	if during.Resident < n || during.Mapped < n || during.Active < n {
+		t.Errorf("too little with %d bytes live: %+v", n, during)
+	}
+}
+
+func TestReturnMemory(t *testing.T) {
+	var blocks [][]byte
+	for range 4096 {
+		b := z.Calloc(16 << 10)
+		fill(b, 1)
+		blocks = append(blocks, b)
+	}
+	before := resident(t)
+	for _, b := range blocks {
+		z.Free(b)
+	}
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	if after := resident(t); after > before-48<<20 {
+		t.Errorf("resident: %d MiB with 64 MiB live, %d MiB after Free and ReturnMemory", before>>20, after>>20)
+	}
+}
