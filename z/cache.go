@@ -48,16 +48,17 @@ func classOf(n uintptr) uint {
 	return uint(classOf128[(n+127)/128])
 }
 
-// allocBlock is n zero bytes, n > 0, at a multiple of align (0: the natural one), or nil.
-func allocBlock(n, align uintptr, _ []string) unsafe.Pointer {
-	if n > c.SmallMax || align != 0 {
-		return allocDirect(n, align)
+// alloc is what every Calloc function does: n zero bytes at a multiple of align (0: the natural one).
+func alloc(call string, n, align int, _ []string) ([]byte, error) {
+	size := uintptr(n)
+	if size-1 >= c.SmallMax || align != 0 {
+		return allocDirect(call, n, align)
 	}
-	class := classOf(n)
+	class := classOf(size)
 	k := pin()
 	if k == nil {
 		if k = pinNew(); k == nil {
-			return allocDirect(n, 0)
+			return allocDirect(call, n, 0)
 		}
 	}
 	s := &k.Shelves[class]
@@ -65,18 +66,15 @@ func allocBlock(n, align uintptr, _ []string) unsafe.Pointer {
 	if p == nil {
 		s.Loaded, s.Previous = s.Previous, s.Loaded
 		if p = s.Loaded.Pop(); p == nil {
-			return allocExchange(k, class, n)
+			return allocExchange(call, k, class, n)
 		}
 	}
-	sampled := countAlloc(k, n)
+	sampled := countAlloc(k, size)
 	unpin(k)
-	if sampled {
-		sampleAlloc(p, n)
-	}
-	return cleared(p, n)
+	return cleared(p, n, sampled), nil
 }
 
-// freeBlock frees what allocBlock returned for n.
+// freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) {
 	if n > c.SmallMax {
 		c.Free(p, n)
@@ -103,12 +101,18 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 	unpin(k)
 }
 
-// allocDirect is allocBlock without a cache.
-func allocDirect(n, align uintptr) unsafe.Pointer {
-	if align != 0 {
-		return c.CallocAligned(n, align)
+// allocDirect is alloc without a cache.
+func allocDirect(call string, n, align int) (b []byte, err error) {
+	var p unsafe.Pointer
+	if n > 0 && align != 0 {
+		p = c.CallocAligned(uintptr(n), uintptr(align))
+	} else if n > 0 {
+		p = c.Calloc(uintptr(n))
 	}
-	return c.Calloc(n)
+	if p == nil {
+		return allocRest(call, n)
+	}
+	return bytesAt(p, n), nil
 }
 
 // freeDirect is freeBlock without a cache, for a block that was readied for one.
@@ -117,15 +121,24 @@ func freeDirect(p unsafe.Pointer, n uintptr) {
 	c.Free(p, n)
 }
 
-// sampleAlloc is called, unpinned, with every block that is to be sampled: none as long as nothing
-// sets a cache's SampleAt, which a profiler is to do.
-func sampleAlloc(unsafe.Pointer, uintptr) {}
+// sampleAlloc is called with every block that is to be sampled: none as long as nothing sets a
+// cache's SampleAt, which a profiler is to do.
+func sampleAlloc([]byte) {}
 
-// cleared readies a block that was in a cache for use as n bytes.
-func cleared(p unsafe.Pointer, n uintptr) unsafe.Pointer {
-	c.Unpoison(p, n)
-	clear(bytesAt(p, int(n)))
-	return p
+// cleared makes n zero bytes of a block that was in a cache.
+func cleared(p unsafe.Pointer, n int, sampled bool) []byte {
+	c.Unpoison(p, uintptr(n))
+	b := bytesAt(p, n)
+	if 16 <= n && n <= 32 { // a tenth faster than the call that clear is
+		*(*[16]byte)(p) = [16]byte{}
+		*(*[16]byte)(unsafe.Add(p, n-16)) = [16]byte{}
+	} else {
+		clear(b)
+	}
+	if sampled {
+		sampleAlloc(b)
+	}
+	return b
 }
 
 // countAlloc counts a block of n bytes and says whether it is one to sample.
@@ -144,10 +157,10 @@ func countFree(k pinned, n uintptr) {
 	k.FreedObjects++
 }
 
-// allocExchange is allocBlock where both magazines of the pinned cache k are spent.
+// allocExchange is alloc where both magazines of the pinned cache k are spent.
 //
 //go:noinline
-func allocExchange(k pinned, class uint, n uintptr) unsafe.Pointer {
+func allocExchange(call string, k pinned, class uint, n int) ([]byte, error) {
 	s := &k.Shelves[class]
 	spent := s.Loaded
 	s.Loaded = c.NoMagazine
@@ -155,14 +168,14 @@ func allocExchange(k pinned, class uint, n uintptr) unsafe.Pointer {
 
 	m := c.DepotFull(class, spent)
 	if m == nil {
-		return nil
+		return allocRest(call, n)
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)
-		return allocDirect(n, 0)
+		return allocDirect(call, n, 0)
 	}
 	p := m.Pop()
-	sampled := countAlloc(k, n)
+	sampled := countAlloc(k, uintptr(n))
 	if s = &k.Shelves[class]; s.Loaded.Len == 0 {
 		s.Loaded, m = m, s.Loaded
 	} else if s.Previous.Len == 0 {
@@ -170,10 +183,7 @@ func allocExchange(k pinned, class uint, n uintptr) unsafe.Pointer {
 	}
 	unpin(k)
 	putAway(class, m)
-	if sampled {
-		sampleAlloc(p, n)
-	}
-	return cleared(p, n)
+	return cleared(p, n, sampled), nil
 }
 
 // freeExchange is freeBlock where both magazines of the pinned cache k are full.

@@ -56,19 +56,15 @@ func CallocAligned(n, align int, tag ...string) []byte {
 	return b
 }
 
-// alloc is what all of them do. An align of 0 is the natural one.
-func alloc(call string, n, align int, tag []string) ([]byte, error) {
-	if n <= 0 {
-		if n < 0 {
-			panic(fmt.Sprintf("z: %s: negative size %d", call, n))
-		}
-		return []byte{}, nil
+// allocRest is what alloc does with sizes that need no block, and where there is none.
+func allocRest(call string, n int) ([]byte, error) {
+	if n < 0 {
+		panic(fmt.Sprintf("z: %s: negative size %d", call, n))
 	}
-	p := allocBlock(uintptr(n), uintptr(align), tag)
-	if p == nil {
+	if n > 0 {
 		return nil, outOfMemory(n)
 	}
-	return bytesAt(p, n), nil
+	return []byte{}, nil
 }
 
 // Free gives back a slice that a Calloc function of this package returned. nil and empty slices

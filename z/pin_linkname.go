@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	_ "unsafe" // for linkname
+	"unsafe" // also for linkname
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -26,8 +26,9 @@ type pinned = *c.Cache
 // maxProcs is how many Ps can have a cache. Those beyond do without: every call of theirs goes to C.
 const maxProcs = 1024
 
-// caches are those in use, by P; nil for a P that has none. They are set under cachesMu.
-var caches [maxProcs]atomic.Pointer[c.Cache]
+// caches are the *c.Cache in use, by P; nil for a P that has none. They are set under cachesMu, and
+// read with atomic.LoadPointer: an atomic.Pointer would put pin just above what is inlined.
+var caches [maxProcs]unsafe.Pointer
 
 var (
 	cachesMu sync.Mutex
@@ -39,10 +40,11 @@ var (
 // pin gives the goroutine the cache of its P until it calls unpin, which it does without calling C
 // and without anything that could block or panic in between. Where it is nil, pinNew is to follow.
 func pin() pinned {
-	if pid := procPin(); pid < maxProcs {
-		return caches[pid].Load()
+	pid := procPin()
+	if pid >= maxProcs {
+		return nil
 	}
-	return nil
+	return (pinned)(atomic.LoadPointer(&caches[pid]))
 }
 
 func unpin(pinned) { procUnpin() }
@@ -71,7 +73,7 @@ func pinNew() pinned {
 func addCache(pid int) bool {
 	cachesMu.Lock()
 	defer cachesMu.Unlock()
-	if caches[pid].Load() != nil {
+	if atomic.LoadPointer(&caches[pid]) != nil {
 		return true
 	}
 	var k *c.Cache
@@ -80,15 +82,15 @@ func addCache(pid int) bool {
 	} else if k = c.NewCache(); k == nil {
 		return false
 	}
-	caches[pid].Store(k)
+	atomic.StorePointer(&caches[pid], unsafe.Pointer(k))
 	return true
 }
 
 // retire takes their caches from the Ps for which idle says so.
 func retire(idle func(*c.Cache) bool) {
 	for i := range caches {
-		if k := caches[i].Load(); k != nil && idle(k) {
-			caches[i].Store(nil)
+		if k := (pinned)(atomic.LoadPointer(&caches[i])); k != nil && idle(k) {
+			atomic.StorePointer(&caches[i], nil)
 			retired = append(retired, k)
 		}
 	}
