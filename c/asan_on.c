@@ -14,3 +14,8 @@ void zm__unpoison(void *p, size_t n)
 {
     __asan_unpoison_memory_region(p, n);
 }
+
+void zm__unpoison_block(void *p)
+{
+    __asan_unpoison_memory_region(p, zm_usable_size(p));
+}

@@ -106,10 +106,10 @@ static void magazine_fill(unsigned cls, zm_magazine_t *m)
 }
 
 /* Empties a magazine into the backend. */
-static void magazine_flush(unsigned cls, zm_magazine_t *m)
+static void magazine_flush(zm_magazine_t *m)
 {
     for (size_t i = 0; i < m->len; i++)
-        zm__unpoison(zm__blocks(m)[i], zm__class_size(cls));
+        zm__unpoison_block(zm__blocks(m)[i]);
     zm__backend()->flush(zm__blocks(m), m->len);
     m->len = 0;
 }
@@ -156,7 +156,7 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
         zm_depot_put(cls, full);
         return m;
     }
-    magazine_flush(cls, full);
+    magazine_flush(full);
     return full;
 }
 
@@ -173,7 +173,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
         push_full(d, m);
     pthread_mutex_unlock(&d->lock);
     if (too_many) { /* m is still ours */
-        magazine_flush(cls, m);
+        magazine_flush(m);
         zm_depot_put(cls, m);
     }
 }
@@ -191,7 +191,7 @@ static void trim(unsigned cls, bool all)
         push(&gone, m);
     pthread_mutex_unlock(&d->lock);
     while ((m = pop(&gone))) {
-        magazine_flush(cls, m);
+        magazine_flush(m);
         zm__meta_free(m);
     }
 }

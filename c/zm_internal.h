@@ -76,6 +76,9 @@ static inline void **zm__blocks(zm_magazine_t *m)
 void zm__poison(void *p, size_t n);
 void zm__unpoison(void *p, size_t n);
 
+/* Allows any use of a whole block, which goes back to the backend next. */
+void zm__unpoison_block(void *p);
+
 /* ---- cache.c ------------------------------------------------------------------------------ */
 
 /* What is live by the counters of all caches. */

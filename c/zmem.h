@@ -136,6 +136,7 @@ zm_cache_t *zm_cache_new(void);
 
 /* As zm_calloc and zm_free, through a cache that no other thread uses meanwhile. Blocks may be
  * freed through another cache than they came from, or through zm_free, and the other way round.
+ * n is what was asked for: less wastes memory, more corrupts it.
  * Cost: 3 to 5 ns and clearing n bytes, for sizes up to ZM_SMALL_MAX; once in a magazine's length
  * (see depot.c) one exchange at the depot, about 50 ns.
  */

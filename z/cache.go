@@ -85,7 +85,7 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 	k := pin()
 	if k == nil {
 		if k = pinNew(); k == nil {
-			freeDirect(p, n)
+			c.Free(p, n)
 			return
 		}
 	}
@@ -113,12 +113,6 @@ func allocDirect(call string, n, align int) (b []byte, err error) {
 		return allocRest(call, n)
 	}
 	return bytesAt(p, n), nil
-}
-
-// freeDirect is freeBlock without a cache, for a block that was readied for one.
-func freeDirect(p unsafe.Pointer, n uintptr) {
-	c.Unpoison(p, n)
-	c.Free(p, n)
 }
 
 // sampleAlloc is called with every block that is to be sampled: none as long as nothing sets a
@@ -197,12 +191,12 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 
 	m := c.DepotEmpty(class, full)
 	if m == nil {
-		freeDirect(p, n)
+		c.Free(p, n)
 		return
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)
-		freeDirect(p, n)
+		c.Free(p, n)
 		return
 	}
 	m.Push(p)
