@@ -21,8 +21,8 @@ typedef struct zm_memstats {
 
 /* ---- Caches of free blocks; see cache.c ---------------------------------------------------- */
 
-#define ZM_NUM_CLASSES 41  /* size classes */
-#define ZM_SMALL_MAX 32768 /* size of the largest class, in bytes */
+#define ZM_NUM_CLASSES 45  /* size classes */
+#define ZM_SMALL_MAX 65536 /* size of the largest class, in bytes */
 
 /* A magazine: a bounded stack of free blocks of one class. Behind the struct stand cap addresses;
  * the first len of them are blocks. Its holder, a cache or the depot, owns it and them.

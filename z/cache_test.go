@@ -32,7 +32,7 @@ func churn(t *testing.T, seed uint64, rounds int) {
 			}
 			z.Free(live[i])
 		}
-		live[i] = z.Calloc(1 + rnd.IntN(1<<rnd.IntN(17)))
+		live[i] = z.Calloc(1 + rnd.IntN(1<<rnd.IntN(18)))
 		if !isZero(live[i]) {
 			t.Errorf("Calloc(%d) is not zero", len(live[i]))
 		}

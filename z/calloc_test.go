@@ -215,7 +215,7 @@ func TestCalloc_ManyGoroutines(t *testing.T) {
 				z.Free(b)
 			}
 			for range rounds {
-				b := z.Calloc(1 + rnd.IntN(1<<rnd.IntN(17)))
+				b := z.Calloc(1 + rnd.IntN(1<<rnd.IntN(18)))
 				if !isZero(b) {
 					t.Errorf("Calloc(%d) is not zero", len(b))
 				}

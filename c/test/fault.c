@@ -81,6 +81,7 @@ static void *fault_calloc(size_t n, size_t align)
     return p ? memset(p, 0, n) : NULL;
 }
 
+/* cppcheck-suppress constParameter ; the type is zm__backend_t's */
 static void fault_free(void *p)
 {
     size_t i = live;

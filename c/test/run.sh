@@ -1,55 +1,81 @@
 #!/usr/bin/env bash
-# run.sh LIST|SCRIPT...: runs the programs of each LIST, whose lines are "BACKEND PROGRAM ARGUMENT...",
-# and each SCRIPT, which counts as one test. Ends with the sum of what cmocka reported; a test that
-# it did not get to, since the program died, has failed.
+# run.sh LIST|SCRIPT...: runs the programs of each LIST, whose lines are "BACKEND PROGRAM
+# ARGUMENT...", and each SCRIPT, which counts as one test; a few at once, their output one after the
+# other. Ends with the sum of what cmocka reported. A test that it did not get to, since the program
+# died, has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
+jobs=$(getconf _NPROCESSORS_ONLN)
 passed=0
 failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 
 # The runtime libraries of sanitizers need a memory layout that a kernel which randomizes addresses
 # over more bits than they were made for does not always give them.
 layout=()
 if setarch -R true 2>/dev/null; then layout=(setarch -R); fi
 
-# run BACKEND PROGRAM ARGUMENT...
-run() {
-    local backend=$1 ran ok bad status
-    shift
-    printf '\n==> %s (%s)\n' "$*" "$backend"
-    ZMEM_BACKEND=$backend timeout 300 "${layout[@]}" "$@" 2>&1 | tee "$log"
-    status=${PIPESTATUS[0]}
-    ran=$(awk '/^\[=+\].* Running [0-9]+ test/ { sub(/.* Running /, ""); n += $1 } END { print n + 0 }' "$log")
-    ok=$(grep -c '^\[       OK \]' "$log")
+# What runs: a line of a LIST each, or "- SCRIPT".
+runs=()
+for arg in "$@"; do
+    case $arg in
+    *.sh) runs+=("- $arg") ;;
+    *)
+        [ -s "$arg" ] || {
+            echo "$arg: no programs to run" >&2
+            exit 1
+        }
+        mapfile -t -O ${#runs[@]} runs <"$arg"
+        ;;
+    esac
+done
+
+# start N: the Nth run, in the background.
+pids=()
+start() {
+    local line
+    read -r -a line <<<"${runs[$1]}"
+    if [ "${line[0]}" = - ]; then
+        "${line[@]:1}"
+    else
+        ZMEM_BACKEND=${line[0]} timeout 300 "${layout[@]}" "${line[@]:1}"
+    fi </dev/null >"$logs/$1" 2>&1 &
+    pids[$1]=$!
+}
+
+# finish N: waits for the Nth run, shows what it printed and counts.
+finish() {
+    local run=${runs[$1]} log=$logs/$1 status ran ok bad
+    wait "${pids[$1]}"
+    status=$?
+    printf '\n==> %s\n' "$run"
+    cat "$log"
+    if [ "${run%% *}" = - ]; then
+        ran=1
+        ok=$((status == 0))
+    else
+        ran=$(awk '/^\[=+\].* Running [0-9]+ test/ { sub(/.* Running /, ""); n += $1 }
+            END { print n + 0 }' "$log")
+        ok=$(grep -c '^\[       OK \]' "$log")
+    fi
     bad=$((ran - ok))
     if [ "$status" != 0 ] || [ "$ran" = 0 ]; then
-        echo "FAILED: $* ($backend): exit code $status"
+        echo "FAILED: $run: exit code $status"
         if [ "$bad" = 0 ]; then bad=1; fi
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
+    rm "$log"
 }
 
-for arg in "$@"; do
-    case $arg in
-    *.sh)
-        printf '\n==> %s\n' "$arg"
-        if "$arg"; then
-            passed=$((passed + 1))
-        else
-            failed=$((failed + 1))
-            echo "FAILED: $arg"
-        fi
-        ;;
-    *)
-        while read -r -a line; do
-            run "${line[@]}" </dev/null
-        done <"$arg"
-        ;;
-    esac
+started=0
+for ((i = 0; i < ${#runs[@]}; i++)); do
+    while ((started < ${#runs[@]} && started < i + jobs)); do
+        start $((started++))
+    done
+    finish "$i"
 done
 echo
 echo "$passed passed, $failed failed"

@@ -148,16 +148,16 @@ static void test_idle(void **state)
     assert_true(zm_cache_idle(cache));
     zm_cache_free(cache, p, 100);
     assert_false(zm_cache_idle(cache));
-    for (size_t n = 0; n <= 50000; n += 25000) {
-        zm_cache_free(cache, zm_cache_calloc(cache, n), n); /* what is live is as it was */
-        assert_int_equal(zm_cache_idle(cache), n > ZM_SMALL_MAX); /* such blocks pass it by */
+    for (size_t n = 0; n <= 50000; n += 25000) { /* what is live is as it was then */
+        zm_cache_free(cache, zm_cache_calloc(cache, n), n);
+        assert_int_equal(zm_cache_idle(cache), n > ZM_SMALL_MAX); /* these pass it by */
     }
     assert_true(zm_cache_idle(cache));
     assert_true(zm_cache_idle(cache));
     zm_cache_drain(cache);
 }
 
-/* What the Go package reads of a cache: sums that only grow, and no sample unless it is asked for. */
+/* What the Go package reads of a cache: sums that only grow, and no sample unless one is asked. */
 static void test_counters(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 //go:build jemalloc
 
-/* test_class_jemalloc.c: our size classes are jemalloc's, so that it adds no rounding of its own. */
+/* test_class_jemalloc.c: our size classes are jemalloc's own, so that it adds no rounding. */
 #define JEMALLOC_NO_DEMANGLE
 #include <jemalloc/jemalloc.h>
 

@@ -73,7 +73,7 @@ static int check_none_left(void **state)
     return zm_leak_sites(NULL, 0) != 0 || zm_num_alloc_bytes() != 0 || zm_num_allocs() != 0;
 }
 
-/* ---- Blocks and sites ---------------------------------------------------------------------- */
+/* ---- Blocks and sites ------------------------------------------------------------------------ */
 
 static void test_blocks(void **state)
 {
@@ -132,9 +132,9 @@ static void test_one_site_per_stack_and_tag(void **state)
         const uintptr_t *pcs;
         size_t npcs;
     } differ[] = {
-        {NULL, 0, pcs, 3},    {NULL, 0, pcs, 2},     {NULL, 0, pcs, 1},   {NULL, 0, swapped, 3},
-        {"a", 1, pcs, 3},     {"b", 1, pcs, 3},      {"ab", 2, pcs, 3},   {"a\0b", 3, pcs, 3},
-        {"a\0c", 3, pcs, 3},  {"a\0", 2, pcs, 3},    {"\0", 1, pcs, 3},   {"a", 1, pcs, 2},
+        {NULL, 0, pcs, 3},      {NULL, 0, pcs, 2},  {NULL, 0, pcs, 1}, {NULL, 0, swapped, 3},
+        {"a", 1, pcs, 3},       {"b", 1, pcs, 3},   {"ab", 2, pcs, 3}, {"a\0b", 3, pcs, 3},
+        {"a\0c", 3, pcs, 3},    {"a\0", 2, pcs, 3}, {"\0", 1, pcs, 3}, {"a", 1, pcs, 2},
         {"a", 1, other_pcs, 2},
     };
     enum { ROUNDS = 5 };
@@ -201,11 +201,11 @@ static void test_sites_fit_into_less_room(void **state)
         zm_leak_live_t live[LEN(blocks) + 1];
         memset(live, 0xee, sizeof live);
         assert_int_equal(zm_leak_sites(live, cap), LEN(blocks));
-        size_t written = cap < LEN(blocks) ? cap : LEN(blocks);
-        for (size_t i = 0; i < written; i++) {
-            assert_int_equal(live[i].objects, 1);
-            for (size_t j = 0; j < i; j++)
-                assert_ptr_not_equal(live[i].site, live[j].site);
+        size_t written = 0;
+        for (; written < cap && written < LEN(blocks); written++) {
+            assert_int_equal(live[written].objects, 1);
+            for (size_t i = 0; i < written; i++)
+                assert_ptr_not_equal(live[written].site, live[i].site);
         }
         assert_true(all_are(&live[written], 0xee, (LEN(live) - written) * sizeof live[0]));
     }
@@ -239,7 +239,7 @@ static void test_many_sites(void **state)
     free(blocks);
 }
 
-/* ---- The C stack, where no other is given --------------------------------------------------- */
+/* ---- The C stack, where no other is given ---------------------------------------------------- */
 
 typedef struct call {
     uintptr_t here;   /* the function that called zm_leak_... */
@@ -262,7 +262,7 @@ __attribute__((noinline)) static int free_with_c_stack(call_t *call, void *p)
     return err;
 }
 
-/* The innermost address lies in the function that called us, the next one where that returned to. */
+/* The innermost address lies in the function that called us, the next is where that returned to. */
 static void assert_called_by(const zm_site_t *site, call_t call)
 {
     assert_non_null(site);
@@ -321,7 +321,7 @@ static void test_fault_foreign(void **state)
 {
     (void)state;
     static char global[16];
-    char local[16];
+    char local[16] = {0};
     char *p = leak_calloc(100);
     char *mine = zm_calloc(3000); /* a block, but not one that is tracked */
     void *foreign[] = {local, global, (void *)1, (void *)UINTPTR_MAX, p - 1, p + 100, p + 101};
@@ -401,7 +401,7 @@ static void test_fault_freed_long_ago(void **state)
     free(blocks);
 }
 
-/* ---- The table of live blocks, against a model ------------------------------------------------- */
+/* ---- The table of live blocks, against a model ----------------------------------------------- */
 
 enum { MODEL_MAX = 8000, MODEL_TAGS = 8, MODEL_STEPS = 60000 };
 

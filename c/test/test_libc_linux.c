@@ -43,7 +43,8 @@ static void test_stats(void **state)
             free(blocks[j]);
         assert_int_equal(zm__libc_stats(&after), ZM_OK);
         uint64_t grown = full.allocated - before.allocated;
-        assert_true(grown + 2000 >= LEN(blocks) * sizes[i]); /* one may have been in a thread's cache */
+        /* one may have been in a thread's cache */
+        assert_true(grown + 2000 >= LEN(blocks) * sizes[i]);
         assert_true(grown <= LEN(blocks) * (sizes[i] + 8192));
         assert_true(after.allocated < full.allocated);
         assert_true(full.active >= full.allocated);

@@ -1,7 +1,7 @@
 //go:build linux && !asan && !tsan
 
-/* test_memstats.c: the figures follow what is allocated, memory goes back to the system, and running
- * out of it is survived. Not under sanitizers, which put an allocator of their own below us.
+/* test_memstats.c: the figures follow what is allocated, memory goes back to the system, and
+ * running out of it is survived. Not under sanitizers: they put an allocator of their own below us.
  */
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static void test_figures_follow(void **state)
             zm_free(blocks[j], sizes[i]);
         zm_memstats_t after = memstats();
 
-        int64_t asked = (int64_t)(len * sizes[i]), reserved = (int64_t)(len * zm_good_size(sizes[i]));
+        int64_t asked = (int64_t)(len * sizes[i]);
+        int64_t reserved = (int64_t)(len * zm_good_size(sizes[i]));
         int64_t grown = (int64_t)(full.allocated - before.allocated);
         assert_true(grown >= asked - MIB / 4);
         assert_true(grown <= reserved + reserved / 50 + MIB);
@@ -71,7 +72,7 @@ static void test_figures_follow(void **state)
     }
 }
 
-/* Every other page is free, and a block at the end keeps the rest from being given back as a whole. */
+/* A block that stays, at the end, keeps the rest from being given back just by being freed. */
 static void test_return_memory(void **state)
 {
     (void)state;
@@ -125,7 +126,7 @@ static void test_return_memory_of_caches(void **state)
     assert_counts(0, 0);
 }
 
-/* In a child: with little address space left, blocks come until they do not, and again afterwards. */
+/* In a child, with little address space left: blocks come until they do not, and then again. */
 static bool run_out(const void *arg)
 {
     size_t n = *(const size_t *)arg, len = 0;

@@ -109,8 +109,9 @@ static void test_the_answer_stays(void **state)
 int main(void)
 {
     setenv("ZMEM_BACKEND", "nonsense", 1);
+    /* The first one makes the choice as well. */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_allocates), /* first, so that it also makes the choice */
+        cmocka_unit_test(test_nothing_allocates),
         cmocka_unit_test(test_init_says_why),
         cmocka_unit_test(test_sizes_are_as_asked),
         cmocka_unit_test(test_statistics),

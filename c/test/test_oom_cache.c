@@ -31,7 +31,7 @@ static int drain(void **state)
     return fault_live() != baseline || fault_misuse() || zm_num_allocs() || zm_num_alloc_bytes();
 }
 
-/* ---- The depot ----------------------------------------------------------------------------------- */
+/* ---- The depot ------------------------------------------------------------------------------- */
 
 static void test_full_and_empty(void **state)
 {
@@ -149,7 +149,7 @@ static void test_trim(void **state)
     assert_int_equal(fault_live(), baseline);
 }
 
-/* ---- Out of memory --------------------------------------------------------------------------------- */
+/* ---- Out of memory --------------------------------------------------------------------------- */
 
 static void test_new_cache(void **state)
 {

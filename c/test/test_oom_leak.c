@@ -1,7 +1,7 @@
 //go:build leak
 
-/* test_oom_leak.c: memory runs out while blocks are tracked, and what the tracker says of an address
- * that has had several lives.
+/* test_oom_leak.c: memory runs out while blocks are tracked, and what the tracker says of an
+ * address that has had several lives.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void assert_unchanged(int64_t bytes, int64_t objects, size_t sites)
     assert_null(fault_misuse());
 }
 
-/* A stack that is new takes memory for its site, for the block and, now and then, for the table. The
- * site, once made, stays: a second failure must not make it again.
+/* A stack that is new takes memory for its site, for the block and, now and then, for the table.
+ * The site, once made, stays: a second failure must not make it again.
  */
 static void test_new_site(void **state)
 {
@@ -111,9 +111,10 @@ static void test_faults_without_memory(void **state)
 {
     (void)state;
     const int64_t kinds[] = {ZM_FAULT_SIZE, ZM_FAULT_INTERIOR, ZM_FAULT_FOREIGN};
-    char foreign, *p = leak_calloc(101, 1);
+    char foreign = 0, *p = leak_calloc(101, 1);
+    char *wrongs[] = {p, p + 1, &foreign};
     for (size_t i = 0; i < LEN(kinds); i++) {
-        char *wrong = kinds[i] == ZM_FAULT_SIZE ? p : kinds[i] == ZM_FAULT_INTERIOR ? p + 1 : &foreign;
+        char *wrong = wrongs[i];
         zm_leak_fault_t fault;
         size_t live = fault_live();
         fault_arm(1);

@@ -1,9 +1,10 @@
-/* test_stress.c [SEED [THREADS [ITERATIONS]]]: many threads at once, on the backend and on caches. */
+/* test_stress.c [SEED [THREADS [ITERATIONS]]]: many threads at once, on the backend or on caches.
+ */
 #include <pthread.h>
 
 #include "stress.h"
 
-/* ---- The first call of all, by all threads at once -------------------------------------------- */
+/* ---- The first call of all, by all threads at once ------------------------------------------- */
 
 enum { FIRST_THREADS = 16 };
 static pthread_barrier_t barrier;
@@ -39,7 +40,7 @@ static void test_first_use(void **state)
     assert_counts(0, 0);
 }
 
-/* ---- zm_calloc and all that goes with it ------------------------------------------------------- */
+/* ---- zm_calloc and all that goes with it ----------------------------------------------------- */
 
 static void *enter(void)
 {
@@ -114,7 +115,7 @@ static void test_blocks(void **state)
     assert_counts(0, 0);
 }
 
-/* ---- Caches, each of them used by one thread after the other ------------------------------------- */
+/* ---- Caches, each of them used by one thread after the other --------------------------------- */
 
 enum { MAX_CACHES = 8 };
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
