@@ -2,12 +2,16 @@
 #
 #   PREFIX=dir             where `make jemalloc` installs (default /usr/local)
 #   JEMALLOC_TARBALL=file  jemalloc's source archive, where it cannot be downloaded
+#   SOAK=10m, STRESS=50    how long, and how many rounds, `make soak` takes
 
 SHELL := /bin/bash
 PREFIX ?= /usr/local
+SOAK ?= 10m
+STRESS ?= 50
 export PREFIX JEMALLOC_TARBALL
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+C_FILES = $(shell git ls-files '*.c' '*.h')
 TAG_SETS := "" jemalloc leak "jemalloc leak"
 
 .PHONY: help
@@ -35,28 +39,43 @@ memtest: ## resident memory of Go's, libc's and jemalloc's allocator, as a table
 	go -C contrib build -tags jemalloc -o ../build/memtest ./memtest
 	build/memtest -compare -lo 128MiB -hi 2GiB -cycles 4 -max 16MiB -chart docs/memtest.svg
 
+.PHONY: bench
+bench: ## every benchmark, against every peer, into docs/benchmarks.md; about ten minutes
+	@scripts/setup.sh go cc jemalloc
+	go -C contrib/bench run .
+
+.PHONY: soak
+soak: ## fuzzing and stress for long: SOAK=10m, STRESS=50 rounds
+	@scripts/setup.sh go cc jemalloc ctest
+	go test -tags jemalloc -run '^$$' -fuzz FuzzCalloc -fuzztime $(SOAK) ./z
+	go test -race -tags jemalloc -run 'Cache|ManyGoroutines' -count $(STRESS) -timeout 0 ./z
+	$(MAKE) -C c test ITERATIONS=100000
+
 .PHONY: test
 test: ## everything: Go in every tag set, C under sanitizers, scripts, consumers, demos
 	@scripts/setup.sh go cc jemalloc ctest
 	@scripts/test.sh
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck, clang-format, cppcheck
+lint: ## gofmt, go vet, staticcheck, clang-format, cppcheck, shellcheck
 	@scripts/setup.sh go cc jemalloc lint
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "lint: run 'make fmt'"; exit 1; }
-	@for tags in $(TAG_SETS); do for dir in . contrib; do \
+	@for tags in $(TAG_SETS); do for dir in . contrib contrib/bench; do \
 		echo "go vet, staticcheck: $$dir, tags '$$tags'" && \
 		go -C $$dir vet -tags "$$tags" ./... && \
 		go -C $$dir run $(STATICCHECK) -tags "$$tags" ./... || exit 1; done; done
-	clang-format --dry-run --Werror c/*.[ch] c/test/*.[ch] contrib/*/*.c
+	clang-format --dry-run --Werror $(C_FILES)
 	cppcheck --quiet --std=c11 --enable=warning,style,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -D__linux__ c contrib/memtestc
+		--suppress=missingIncludeSystem --suppress='*:$(PREFIX)/*' --error-exitcode=1 \
+		-D_GNU_SOURCE -D__linux__ -Ic -I$(PREFIX)/include \
+		$(filter %.c,$(C_FILES))
+	shellcheck -x scripts/*.sh .ci/run
 	@echo "lint: clean"
 
 .PHONY: fmt
 fmt: ## format all Go and C code
 	gofmt -w .
-	clang-format -i c/*.[ch] c/test/*.[ch] contrib/*/*.c
+	clang-format -i $(C_FILES)
 
 .PHONY: clean
 clean: ## remove what was built

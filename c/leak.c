@@ -100,6 +100,17 @@ const char *zm_site_tag(const zm_site_t *site)
     return (const char *)(zm_site_pcs(site) + site->npcs);
 }
 
+/* Not inlined, so that the frames above an allocation can be counted. */
+#define FRAME __attribute__((noinline))
+
+/* The stack from here on, innermost first. */
+FRAME static size_t unwind(uintptr_t pcs[ZM_MAX_STACK])
+{
+    unwind_t u = {.pcs = pcs, .len = 0};
+    _Unwind_Backtrace(unwind_frame, &u);
+    return u.len;
+}
+
 static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t ntag,
                     const uintptr_t *pcs, size_t npcs)
 {
@@ -109,15 +120,14 @@ static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t n
 }
 
 /* The site of this stack and tag, made if it is new; NULL when out of memory. */
-static zm_site_t *site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
+FRAME static zm_site_t *site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
 {
     uintptr_t own[ZM_MAX_STACK];
     if (npcs == 0) {
-        unwind_t u = {.pcs = own, .len = 0};
-        _Unwind_Backtrace(unwind_frame, &u);
-        size_t skip = u.len > 2 ? 2 : 0; /* this function and the one of zmem.h that called it */
+        size_t len = unwind(own);
+        size_t skip = len > 3 ? 3 : 0; /* unwind, this function and the one of zmem.h */
         pcs = own + skip;
-        npcs = u.len - skip;
+        npcs = len - skip;
     }
     if (npcs > ZM_MAX_STACK)
         npcs = ZM_MAX_STACK;
@@ -226,7 +236,7 @@ static bool records_grow(record_shard_t *shard)
 }
 
 /* Empties a slot and moves up what linear probing had put behind it. */
-static void record_remove(record_shard_t *shard, record_t *r)
+static void record_remove(record_shard_t *shard, const record_t *r)
 {
     size_t mask = shard->cap - 1;
     size_t hole = (size_t)(r - shard->table);
@@ -258,6 +268,8 @@ static bool record_add(uintptr_t block, size_t n, zm_site_t *site)
 
 static void describe(zm_leak_fault_t *fault, int64_t kind, const record_t *r, zm_site_t *free_site)
 {
+    if (!fault)
+        return;
     *fault = (zm_leak_fault_t){
         .kind = kind,
         .block = r->block,
@@ -276,7 +288,8 @@ static bool fault_freed(uintptr_t p, zm_leak_fault_t *fault)
     size_t n = shard->nfreed < FREED ? shard->nfreed : FREED;
     for (size_t i = 1; i <= n && !found; i++) {
         const freed_t *f = &shard->freed[(shard->nfreed - i) % FREED];
-        if ((found = f->record.block == p))
+        found = f->record.block == p;
+        if (found)
             describe(fault, ZM_FAULT_FREED, &f->record, f->free_site);
     }
     pthread_mutex_unlock(&shard->lock);
@@ -292,7 +305,8 @@ static bool fault_interior(uintptr_t p, zm_leak_fault_t *fault)
         pthread_mutex_lock(&shard->lock);
         for (size_t j = 0; j < shard->cap && !found; j++) {
             const record_t *r = &shard->table[j];
-            if ((found = r->block && p > r->block && p - r->block < r->size))
+            found = r->block && p > r->block && p - r->block < r->size;
+            if (found)
                 describe(fault, ZM_FAULT_INTERIOR, r, NULL);
         }
         pthread_mutex_unlock(&shard->lock);
@@ -345,6 +359,6 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
         return ZM_OK;
     }
     if (!live && !fault_freed(block, fault) && !fault_interior(block, fault))
-        *fault = (zm_leak_fault_t){.kind = ZM_FAULT_FOREIGN};
+        describe(fault, ZM_FAULT_FOREIGN, &(record_t){0}, NULL);
     return ZM_EINVAL;
 }

@@ -185,7 +185,7 @@ void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const
                      size_t npcs);
 
 /* Frees a block that zm_leak_calloc returned, checking that it is live, that p is its start and
- * that n is its size. pcs, npcs: the stack that frees it, as above.
+ * that n is its size. pcs, npcs: the stack that frees it, as above. fault may be NULL.
  * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
  */
 int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault);

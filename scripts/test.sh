@@ -3,7 +3,7 @@
 # sum of what the test runners counted. `scripts/test.sh PATTERN` runs only the steps whose name
 # matches.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 gotestsum=gotest.tools/gotestsum@v1.13.0
 logs=build/test
@@ -48,17 +48,20 @@ gotest() {
 }
 
 gotest "go" .
-gotest "go jemalloc" . -tags jemalloc
+gotest "go jemalloc" . -tags "jemalloc zmem_crossings"
 gotest "go leak" . -tags leak
 gotest "go jemalloc leak" . -tags "jemalloc leak"
-ZMEM_BACKEND=libc gotest "go jemalloc on libc" . -tags jemalloc
+gotest "go nolinkname" . -tags zmem_nolinkname
+ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
 gotest "go race" . -race
 gotest "go race jemalloc" . -race -tags jemalloc
+gotest "go race nolinkname" . -race -tags "jemalloc zmem_nolinkname"
 GOEXPERIMENT=cgocheck2 gotest "go cgocheck2" .
 GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc leak" . -tags "jemalloc leak"
-gotest "go asan" . -asan
+ASAN_OPTIONS=allocator_may_return_null=1 gotest "go asan" . -asan
 gotest "contrib" contrib
 gotest "contrib jemalloc" contrib -tags jemalloc
+gotest "contrib bench" contrib/bench -tags jemalloc
 step "c" make --no-print-directory -C c test
 step "jemalloc script" scripts/test-jemalloc.sh
 step "consumer" scripts/test-consumer.sh

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"unsafe"
 
 	"github.com/dustin/go-humanize"
 
@@ -23,8 +22,6 @@ type node struct {
 	val  int
 	next *node
 }
-
-const nodeSize = int(unsafe.Sizeof(node{}))
 
 func main() {
 	n := flag.Int("n", 2_000_001, "number of `nodes`")
