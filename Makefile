@@ -37,7 +37,7 @@ demo: ## the linked list, on the Go heap and on manual memory
 memtest: ## resident memory of Go's, libc's and jemalloc's allocator, as a table and a chart
 	@scripts/setup.sh go cc jemalloc
 	go -C contrib build -tags jemalloc -o ../build/memtest ./memtest
-	build/memtest -compare -lo 128MiB -hi 2GiB -cycles 4 -max 16MiB -chart docs/memtest.svg
+	build/memtest -compare -lo 128MiB -hi 1GiB -chart docs/memtest.svg
 
 .PHONY: bench
 bench: ## every benchmark, against every peer, into docs/benchmarks.md; about ten minutes

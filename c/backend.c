@@ -11,27 +11,34 @@
 #include "zm_internal.h"
 
 static _Atomic(const zm__backend_t *) chosen;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t choose_once = PTHREAD_ONCE_INIT;
+
 static char names[64]; /* for zm_backends */
+static pthread_once_t names_once = PTHREAD_ONCE_INIT;
 
 static void choose(void)
 {
     const char *want = getenv("ZMEM_BACKEND");
-    const zm__backend_t *found = NULL;
+    for (size_t i = 0; zm__backends[i]; i++) {
+        if (!want || !*want || strcmp(want, zm__backends[i]->name) == 0) {
+            atomic_store_explicit(&chosen, zm__backends[i], memory_order_release);
+            return;
+        }
+    }
+}
+
+static void join_names(void)
+{
     size_t used = 0;
     for (size_t i = 0; zm__backends[i]; i++) {
-        const zm__backend_t *b = zm__backends[i];
-        size_t len = strlen(b->name);
-        if (used + len + 2 <= sizeof names) {
-            if (used)
-                names[used++] = ',';
-            memcpy(names + used, b->name, len + 1);
-            used += len;
-        }
-        if (!found && (!want || !*want || strcmp(want, b->name) == 0))
-            found = b;
+        size_t len = strlen(zm__backends[i]->name);
+        if (used + len + 2 > sizeof names)
+            return;
+        if (used)
+            names[used++] = ',';
+        memcpy(names + used, zm__backends[i]->name, len + 1);
+        used += len;
     }
-    atomic_store_explicit(&chosen, found, memory_order_release);
 }
 
 const zm__backend_t *zm__backend(void)
@@ -39,7 +46,7 @@ const zm__backend_t *zm__backend(void)
     const zm__backend_t *b = atomic_load_explicit(&chosen, memory_order_acquire);
     if (b)
         return b;
-    pthread_once(&once, choose);
+    pthread_once(&choose_once, choose);
     return atomic_load_explicit(&chosen, memory_order_acquire);
 }
 
@@ -56,7 +63,7 @@ const char *zm_backend(void)
 
 const char *zm_backends(void)
 {
-    pthread_once(&once, choose);
+    pthread_once(&names_once, join_names);
     return names;
 }
 

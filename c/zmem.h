@@ -123,7 +123,8 @@ int zm_init(void);
 /* The backend in use, for example "jemalloc"; NULL where zm_init fails. Static storage. */
 const char *zm_backend(void);
 
-/* The backends compiled in, the default first, separated by commas. Static storage. */
+/* The backends compiled in, the default first, separated by commas; chooses none. Static storage.
+ */
 const char *zm_backends(void);
 
 /* ---- Caches: allocating from one thread at a time, at the price of a few instructions ---------

@@ -1,0 +1,232 @@
+package main
+
+// What is measured, on what, and what it must show. All of it is data, so that new benchmarks, peers
+// and targets are entries here.
+
+// kind is what an implementation is to the comparison.
+type kind int
+
+const (
+	ours  kind = iota
+	peer       // does the same work for others
+	heap       // Go's own
+	floor      // what it costs at the very least
+)
+
+// implementation is one side of the comparison.
+type implementation struct {
+	name   string // impl=<name> in the benchmarks' names
+	label  string // in tables
+	kind   kind
+	module string // whose version is reported; none: the standard library
+	about  string // how it is used, for the page
+	tag    string // build tag, where go.mod does not have the module
+	chart  bool   // is in the chart
+}
+
+var implementations = []implementation{
+	{
+		name: "zmem", label: "**zmem**", kind: ours, chart: true,
+		about: "`z.Calloc` and `z.Free`, with `-tags jemalloc`",
+	},
+	{
+		name: "c", label: "C loop on jemalloc", kind: floor, chart: true,
+		about: "`calloc` and `free` of the same jemalloc in a loop in C: the floor",
+	},
+	{
+		name: "go", label: "Go heap", kind: heap, chart: true,
+		about: "`make`, in a small process with `GOGC` at its default: an idle collector",
+	},
+	{
+		name: "go-busy", label: "Go heap, busy", kind: heap, chart: true,
+		about: "`make`, with 64 MiB of live nodes for the collector to walk",
+	},
+	{
+		name: "ristretto", label: "ristretto/v2 z", kind: peer, chart: true,
+		module: "github.com/dgraph-io/ristretto/v2",
+		about:  "`z.Calloc` and `z.Free`, with `-tags jemalloc` on the same jemalloc",
+	},
+	{
+		name: "modernc", label: "modernc.org/memory", kind: peer, chart: true,
+		module: "modernc.org/memory",
+		about: "`UnsafeCalloc` and `UnsafeFree`, Go over mmap; for one goroutine, so behind a mutex " +
+			"where there are several",
+	},
+	{
+		name: "arrow", label: "arrow-go mallocator", kind: peer, chart: true,
+		module: "github.com/apache/arrow-go/v18",
+		about:  "`Mallocator`, libc's calloc through cgo, aligned to 64 bytes (the same code as in v18.8.0)",
+	},
+	{
+		name: "sync-pool", label: "sync.Pool", kind: peer, chart: true,
+		about: "a pool for each power of two; blocks are cleared after Get, since a pool does not",
+	},
+	{
+		name: "xdarkicex", label: "xDarkicex/memory", kind: peer, tag: "xdarkicex",
+		module: "github.com/xDarkicex/memory",
+		about: "`FreeList`, and `ShardedFreeList` where there are several goroutines: slots of one " +
+			"size, cleared after Allocate, since it does not",
+	},
+	{
+		name: "mmgo", label: "mm-go", kind: peer, tag: "mmgo",
+		module: "github.com/joetifa2003/mm-go",
+		about:  "its allocator on libc, calloc through cgo",
+	},
+	{
+		name: "memorymanager", label: "fmstephe/memorymanager", kind: peer, tag: "memorymanager",
+		module: "github.com/fmstephe/memorymanager",
+		about:  "`offheap.Store`, slabs from mmap; cleared after AllocSlice, since it does not",
+	},
+}
+
+// work is one piece of work, done by several implementations: a Go benchmark, or programs that are
+// run as a whole.
+type work struct {
+	name  string // Benchmark<name>
+	title string
+	about string
+	impls []string // in the order of a round; none: all
+
+	pkg      string    // folder of the Go benchmark
+	programs []program // or one program for each of impls
+
+	against []string // implementations to give ratios to; none: ristretto and go
+}
+
+// program does a work as a process.
+type program struct {
+	impl      string
+	tags      string
+	overlay   map[string]string // files of its package: what to take in their place
+	args      []string
+	quickArgs []string // with -quick
+}
+
+const demoPackage = "github.com/zmem-go/zmem/contrib/demo"
+
+var works = []work{
+	{
+		name: "Calloc", title: "Calloc and Free", pkg: "alloc",
+		about: "A block of zeroes is allocated, written to at both ends and freed, again and again. " +
+			"With two goroutines each does half, and the time is that of all over the blocks of all: " +
+			"half the time of one goroutine is perfect.",
+	},
+	{
+		name: "Replace", title: "Random replacement in a large live set", pkg: "alloc",
+		about: "2^20 blocks of 32 bytes are live. One of them, at random, is replaced: the new block " +
+			"is allocated and written to, the old one freed. Most of the time goes by while caches " +
+			"miss.",
+	},
+	{
+		name: "ProducerConsumer", title: "From producer to consumer", pkg: "alloc",
+		about: "One goroutine allocates blocks of 32 bytes, another frees them. They go over a channel " +
+			"in batches of 128. The time is for one block, by the clock.",
+	},
+	{
+		name: "Mixed", title: "A mix of real sizes", pkg: "alloc",
+		about: "The oldest of 2^15 live blocks (for each goroutine) is replaced by one of another size. " +
+			"The sizes are those of the items, key and value together, of Facebook's memcached pool " +
+			"ETC (Atikoglu et al., *Workload Analysis of a Large-Scale Key-Value Store*, SIGMETRICS " +
+			"2012, section 5): median 78 bytes, mean 230, 99% up to 1.9 KB, up to 30 KB.",
+	},
+	{
+		name: "ListDemo", title: "The list demo, as a whole process",
+		about: "`contrib/demo -quiet`: a list of 2,000,001 nodes of 16 bytes is built, walked and " +
+			"freed, node by node. Time by the clock from start to exit.",
+		impls: []string{"zmem", "go", "ristretto"},
+		programs: []program{
+			{
+				impl: "zmem", tags: "jemalloc",
+				args: []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"},
+			},
+			{impl: "go", args: []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"}},
+			{
+				impl: "ristretto", tags: "jemalloc",
+				overlay: map[string]string{"node_jemalloc.go": "demo/node_ristretto.go.txt"},
+				args:    []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"},
+			},
+		},
+	},
+	{
+		name: "ForcedGC", title: "A forced collection", pkg: "alloc",
+		about: "One `runtime.GC()` while a list of 20,000,000 nodes of 16 bytes is live.",
+		impls: []string{"zmem", "go", "ristretto"},
+	},
+}
+
+// target is what a ratio of two medians has to be.
+type target struct {
+	what       string
+	got, base  string  // cases, by their names without "Benchmark"
+	basis      string  // what base is, in words
+	limit, aim float64 // aim 0: none beyond the limit
+	atLeast    bool    // the ratio is base/got, of throughputs, and limit is the least
+}
+
+var targets = []target{
+	{
+		what: "Calloc+Free, 32 bytes", basis: "ristretto/v2",
+		got: "Calloc/impl=zmem/size=32/goroutines=1", base: "Calloc/impl=ristretto/size=32/goroutines=1",
+		limit: 0.12, aim: 0.08,
+	},
+	{
+		what: "Calloc+Free, 32 bytes", basis: "Go heap, idle collector",
+		got: "Calloc/impl=zmem/size=32/goroutines=1", base: "Calloc/impl=go/size=32/goroutines=1",
+		limit: 0.9, aim: 0.5,
+	},
+	{
+		what: "Calloc+Free, 32 bytes", basis: "C loop on jemalloc",
+		got: "Calloc/impl=zmem/size=32/goroutines=1", base: "Calloc/impl=c/size=32/goroutines=1",
+		limit: 2,
+	},
+	{
+		what: "Calloc+Free, 256 bytes", basis: "Go heap, idle collector",
+		got: "Calloc/impl=zmem/size=256/goroutines=1", base: "Calloc/impl=go/size=256/goroutines=1",
+		limit: 0.30, aim: 0.15,
+	},
+	{
+		what: "32 bytes, 1M live, random replacement", basis: "ristretto/v2",
+		got: "Replace/impl=zmem/size=32/live=1048576", base: "Replace/impl=ristretto/size=32/live=1048576",
+		limit: 0.15,
+	},
+	{
+		what: "32 bytes, 1M live, random replacement", basis: "Go heap, idle collector",
+		got: "Replace/impl=zmem/size=32/live=1048576", base: "Replace/impl=go/size=32/live=1048576",
+		limit: 2.0, aim: 1.0,
+	},
+	{
+		what: "Throughput of two goroutines, 32 bytes", basis: "one goroutine",
+		got: "Calloc/impl=zmem/size=32/goroutines=2", base: "Calloc/impl=zmem/size=32/goroutines=1",
+		limit: 1.8, atLeast: true,
+	},
+	{
+		what: "Rate from producer to consumer, 32 bytes", basis: "one goroutine for both",
+		got: "ProducerConsumer/impl=zmem/size=32", base: "Calloc/impl=zmem/size=32/goroutines=1",
+		limit: 1.0 / 3, atLeast: true,
+	},
+	{
+		what: "List demo, no Allocator", basis: "Go heap",
+		got: "ListDemo/impl=zmem", base: "ListDemo/impl=go",
+		limit: 1.0,
+	},
+	{
+		what: "Forced collection, 20M live nodes", basis: "Go heap",
+		got: "ForcedGC/impl=zmem", base: "ForcedGC/impl=go",
+		limit: 0.03,
+	},
+}
+
+// group is a set of bars in the chart: one case, for each implementation that is in the chart.
+type group struct {
+	label, work, params string
+}
+
+var groups = []group{
+	{"32 bytes", "Calloc", "size=32/goroutines=1"},
+	{"32 bytes,\n2 goroutines", "Calloc", "size=32/goroutines=2"},
+	{"256 bytes", "Calloc", "size=256/goroutines=1"},
+	{"4096 bytes", "Calloc", "size=4096/goroutines=1"},
+	{"producer to\nconsumer", "ProducerConsumer", "size=32"},
+	{"mix of\nreal sizes", "Mixed", "sizes=etc/goroutines=1"},
+	{"1M live,\nrandom", "Replace", "size=32/live=1048576"},
+}
