@@ -88,7 +88,7 @@ void zm_free(void *p, size_t n)
     if (!p || !b)
         return;
     count(0 - (uint64_t)n, 0 - (uint64_t)1);
-    zm__unpoison_block(p);
+    zm__unpoison_blocks(&p, 1);
     b->free(p);
 }
 
@@ -120,7 +120,7 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
     size_t freed = 0;
     for (size_t i = 0; b && i < len; i++) {
         if (blocks[i]) {
-            zm__unpoison_block(blocks[i]);
+            zm__unpoison_blocks(&blocks[i], 1);
             b->free(blocks[i]);
             freed++;
         }

@@ -15,7 +15,15 @@ void zm__unpoison(void *p, size_t n)
     (void)n;
 }
 
-void zm__unpoison_block(void *p)
+void zm__poison_blocks(void *const *blocks, size_t n, size_t len)
 {
-    (void)p;
+    (void)blocks;
+    (void)n;
+    (void)len;
+}
+
+void zm__unpoison_blocks(void *const *blocks, size_t len)
+{
+    (void)blocks;
+    (void)len;
 }

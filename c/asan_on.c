@@ -15,7 +15,14 @@ void zm__unpoison(void *p, size_t n)
     __asan_unpoison_memory_region(p, n);
 }
 
-void zm__unpoison_block(void *p)
+void zm__poison_blocks(void *const *blocks, size_t n, size_t len)
 {
-    __asan_unpoison_memory_region(p, zm_usable_size(p));
+    for (size_t i = 0; i < len; i++)
+        __asan_poison_memory_region(blocks[i], n);
+}
+
+void zm__unpoison_blocks(void *const *blocks, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        __asan_unpoison_memory_region(blocks[i], zm_usable_size(blocks[i]));
 }

@@ -32,6 +32,10 @@ static void libc_flush(void *const *blocks, size_t len)
         free(blocks[i]);
 }
 
+static void libc_settle(void)
+{
+}
+
 static int libc_text(char **text)
 {
     zm_memstats_t s = {0};
@@ -57,6 +61,7 @@ const zm__backend_t zm__backend_libc = {
     .free = free,
     .fill = libc_fill,
     .flush = libc_flush,
+    .settle = libc_settle,
     .good_size = zm__libc_good_size,
     .usable_size = zm__libc_usable_size,
     .stats = zm__libc_stats,

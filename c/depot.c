@@ -101,15 +101,13 @@ static void magazine_fill(unsigned cls, zm_magazine_t *m)
 {
     size_t size = zm__class_size(cls);
     m->len = (uint32_t)zm__backend()->fill(size, zm__blocks(m), m->cap);
-    for (size_t i = 0; i < m->len; i++)
-        zm__poison(zm__blocks(m)[i], size);
+    zm__poison_blocks(zm__blocks(m), size, m->len);
 }
 
 /* Empties a magazine into the backend. */
 static void magazine_flush(zm_magazine_t *m)
 {
-    for (size_t i = 0; i < m->len; i++)
-        zm__unpoison_block(zm__blocks(m)[i]);
+    zm__unpoison_blocks(zm__blocks(m), m->len);
     zm__backend()->flush(zm__blocks(m), m->len);
     m->len = 0;
 }
@@ -198,6 +196,10 @@ static void trim(unsigned cls, bool all)
 
 void zm_depot_trim(bool all)
 {
+    const zm__backend_t *b = zm__backend();
+    if (!b)
+        return;
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++)
         trim(cls, all);
+    b->settle();
 }

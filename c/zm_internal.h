@@ -30,10 +30,11 @@ typedef struct zm__backend {
     /* n zero bytes aligned to `align`, which is at least 8; NULL when out of memory */
     void *(*calloc)(size_t n, size_t align);
     void (*free)(void *p);
-    /* up to len blocks of n bytes each, not cleared, bypassing caches of the calling thread, into
-     * out; returns how many there are */
+    /* up to len blocks of n bytes each, not cleared, into out; returns how many there are. What
+     * threads that come and go leave behind in caches of the backend's must be bounded. */
     size_t (*fill)(size_t n, void **out, size_t len);
     void (*flush)(void *const *blocks, size_t len); /* the reverse */
+    void (*settle)(void); /* gives up what the backend keeps for the next fill */
     size_t (*good_size)(size_t n);
     size_t (*usable_size)(const void *p); /* 0 where it cannot tell */
     int (*stats)(zm_memstats_t *out);     /* *out is zero on entry */
@@ -76,8 +77,9 @@ static inline void **zm__blocks(zm_magazine_t *m)
 void zm__poison(void *p, size_t n);
 void zm__unpoison(void *p, size_t n);
 
-/* Allows any use of a whole block, which goes back to the backend next. */
-void zm__unpoison_block(void *p);
+/* The same for n bytes of each of len blocks; and for whole blocks on their way to the backend. */
+void zm__poison_blocks(void *const *blocks, size_t n, size_t len);
+void zm__unpoison_blocks(void *const *blocks, size_t len);
 
 /* ---- cache.c ------------------------------------------------------------------------------ */
 
