@@ -1,7 +1,7 @@
 /* fault.c: the backend of fault.h.
  *
- * Each block has a guard behind it, and stands in a table with its size. A block that is freed is
- * filled first, so that whoever still reads it finds nonsense.
+ * Each block is aligned as asked and no better, has a guard behind it, and stands in a table with
+ * its size. A block that is freed is filled first, so that whoever still reads it finds nonsense.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 
 typedef struct block {
     unsigned char *p;
+    void *real; /* where it lies in */
     size_t n;
     size_t align;
 } block_t;
@@ -27,7 +28,7 @@ static zm__backend_t backend;
 const zm__backend_t *const zm__backends[] = {&backend, NULL};
 
 static block_t blocks[MAX_LIVE];
-static size_t live;
+static size_t live, live_bytes;
 static size_t countdown; /* blocks until one is refused; 0: none will be */
 static bool fired;
 static bool reuse;
@@ -59,11 +60,12 @@ static void *take(size_t n, size_t align)
         return NULL;
     block_t b = last_freed;
     if (b.p && b.n == n && b.align == align) {
-        last_freed = (block_t){NULL, 0, 0};
+        last_freed = (block_t){NULL, NULL, 0, 0};
     } else {
-        b = (block_t){real->calloc(n + GUARD, align), n, align};
-        if (!b.p)
+        b = (block_t){NULL, real->calloc(align + n + GUARD, 2 * align), n, align};
+        if (!b.real)
             return NULL;
+        b.p = (unsigned char *)b.real + align;
     }
     if (live == MAX_LIVE) {
         wrong("more blocks than the test has room for");
@@ -72,6 +74,7 @@ static void *take(size_t n, size_t align)
     memset(b.p, FREED_BYTE, n);
     memset(b.p + n, GUARD_BYTE, GUARD);
     blocks[live++] = b;
+    live_bytes += n;
     return b.p;
 }
 
@@ -97,13 +100,14 @@ static void fault_free(void *p)
     memset(b.p, FREED_BYTE, b.n + GUARD);
     memmove(&blocks[i - 1], &blocks[i], (live - i) * sizeof b);
     live--;
+    live_bytes -= b.n;
     if (reuse) {
         block_t gone = last_freed;
         last_freed = b;
         b = gone;
     }
     if (b.p)
-        real->free(b.p);
+        real->free(b.real);
 }
 
 static size_t fault_fill(size_t n, void **out, size_t len)
@@ -165,12 +169,17 @@ size_t fault_live(void)
     return live;
 }
 
+size_t fault_live_bytes(void)
+{
+    return live_bytes;
+}
+
 void fault_reuse(bool on)
 {
     reuse = on;
     if (!on && last_freed.p) {
-        real->free(last_freed.p);
-        last_freed = (block_t){NULL, 0, 0};
+        real->free(last_freed.real);
+        last_freed = (block_t){NULL, NULL, 0, 0};
     }
 }
 

@@ -17,6 +17,7 @@ bool fault_disarm(void);
 
 /* The blocks that the core has from the backend, its own bookkeeping included. */
 size_t fault_live(void);
+size_t fault_live_bytes(void);
 
 /* From now on the block freed last is the next one of its size and alignment to be handed out. */
 void fault_reuse(bool on);

@@ -3,6 +3,7 @@
 /* test_backend_jemalloc.c: what jemalloc tells of itself. */
 #define JEMALLOC_NO_DEMANGLE
 #include <jemalloc/jemalloc.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "test.h"
@@ -83,17 +84,49 @@ static uint64_t cached(void)
     return bytes;
 }
 
-/* Batches leave nothing behind in the thread's own cache of jemalloc. */
+/* Batches pass by the cache that jemalloc keeps for each thread; what they leave in others is gone
+ * when they are settled.
+ */
 static void test_batches_pass_by_the_thread_cache(void **state)
 {
     (void)state;
     void *blocks[100];
+    jemalloc()->settle();
     assert_int_equal(je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0), 0);
     uint64_t before = cached();
     assert_int_equal(jemalloc()->fill(1024, blocks, LEN(blocks)), LEN(blocks));
+    jemalloc()->settle();
     assert_int_equal(cached(), before);
     jemalloc()->flush(blocks, LEN(blocks));
+    jemalloc()->settle();
     assert_int_equal(cached(), before);
+}
+
+static void *churn(void *arg)
+{
+    void *blocks[100];
+    (void)arg;
+    for (size_t i = 0; i < 10; i++) {
+        size_t len = jemalloc()->fill(1024, blocks, LEN(blocks));
+        jemalloc()->flush(blocks, len);
+    }
+    return NULL;
+}
+
+/* However many threads there were, a few caches hold what their batches left. */
+static void test_batches_of_many_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[64];
+    jemalloc()->settle();
+    uint64_t before = cached();
+    for (size_t i = 0; i < LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, NULL), 0);
+    for (size_t i = 0; i < LEN(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_true(cached() <= before + (1 << 20));
+    jemalloc()->settle();
+    assert_true(cached() <= before + 4096);
 }
 
 static void test_text(void **state)
@@ -124,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_stats_are_fresh),
         cmocka_unit_test(test_blocks_come_from_jemalloc),
         cmocka_unit_test(test_batches_pass_by_the_thread_cache),
+        cmocka_unit_test(test_batches_of_many_threads),
         cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests_name("backend, jemalloc", tests, NULL, NULL);

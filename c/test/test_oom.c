@@ -158,6 +158,8 @@ static void test_never_asks_for_memory(void **state)
     assert_int_equal(zm_calloc_batch(100, NULL, 0), ZM_OK);
     assert_null(zm_calloc(SIZE_MAX));
     assert_null(zm_calloc_aligned(100, 3));
+    assert_null(zm__meta_calloc(ZM_MAX_SIZE + 1));
+    assert_null(zm__meta_calloc(SIZE_MAX));
     zm_free(p, 100);
     assert_false(fault_disarm());
     assert_null(fault_misuse());
@@ -174,6 +176,7 @@ static void test_use_of_the_backend(void **state)
             unsigned char *p = zm_calloc_aligned(n, align);
             assert_non_null(p);
             assert_true(zm_usable_size(p) >= n);
+            assert_true(is_aligned(p, align > promised_align(n) ? align : promised_align(n)));
             assert_int_equal(fault_live(), before + 1);
             memset(p, 0xff, zm_usable_size(p));
             zm_free(p, n);

@@ -170,12 +170,13 @@ static void test_reused_address(void **state)
 static void test_what_is_kept(void **state)
 {
     (void)state;
-    size_t live = fault_live();
+    size_t live = fault_live(), bytes = fault_live_bytes();
     for (size_t i = 0; i < 20000; i++) {
         void *p = zm_leak_calloc(i % 100, 0, NULL, 0, pcs, LEN(pcs));
         assert_int_equal(zm_leak_free(p, i % 100, pcs, LEN(pcs), NULL), ZM_OK);
     }
     assert_true(fault_live() <= live + 1);
+    assert_true(fault_live_bytes() <= bytes + 1000);
     assert_unchanged(0, 0, 0);
 }
 
