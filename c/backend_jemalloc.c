@@ -151,13 +151,13 @@ typedef struct packet {
 } packet_t;
 
 /* Reads a number that jemalloc keeps for bin i; 0 where there is no such bin. */
-static size_t bin_number(const char *format, unsigned i)
+static size_t bin_number(unsigned i, const char *field)
 {
     char name[32];
     size_t wide = 0, wide_size = sizeof wide;
     uint32_t narrow = 0; /* jemalloc insists on the type, which is not the same for all */
     size_t narrow_size = sizeof narrow;
-    snprintf(name, sizeof name, format, i);
+    snprintf(name, sizeof name, "arenas.bin.%u.%s", i, field);
     if (je_mallctl(name, &wide, &wide_size, NULL, 0) == 0)
         return wide;
     return je_mallctl(name, &narrow, &narrow_size, NULL, 0) == 0 ? narrow : 0;
@@ -172,8 +172,8 @@ static void lanes_init(void)
     if (!ctl_find(&batch_ctl))
         return;
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
-        size_t slab = bin_number("arenas.bin.%u.nregs", cls);
-        if (bin_number("arenas.bin.%u.size", cls) == zm__class_size(cls) && slab > MIN_PIECE)
+        size_t slab = bin_number(cls, "nregs");
+        if (bin_number(cls, "size") == zm__class_size(cls) && slab > MIN_PIECE)
             pieces[cls] = slab - 1;
     }
 }
