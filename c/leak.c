@@ -358,7 +358,8 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
         zm_free(p, n);
         return ZM_OK;
     }
-    if (!live && !fault_freed(block, fault) && !fault_interior(block, fault))
+    /* What is live comes first: a block freed lately may lie inside of it by now. */
+    if (!live && !fault_interior(block, fault) && !fault_freed(block, fault))
         describe(fault, ZM_FAULT_FOREIGN, &(record_t){0}, NULL);
     return ZM_EINVAL;
 }
