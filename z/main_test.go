@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zmem-go/zmem/z"
 )
@@ -35,6 +36,17 @@ func runChild(t *testing.T, name string, env ...string) (string, error) {
 	cmd.Env = append(append(os.Environ(), "ZMEM_TEST_CHILD="+name), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// eventually says whether done comes true within ten seconds.
+func eventually(done func() bool) bool {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if done() {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return done()
 }
 
 // live is what the counters say.

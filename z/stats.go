@@ -52,9 +52,10 @@ func WriteStats(w io.Writer) error {
 // StatsPrint is WriteStats to standard error, whatever comes of it.
 func StatsPrint() { _ = WriteStats(os.Stderr) }
 
-// ReturnMemory gives freed memory that the backend keeps for later back to the system. It takes
-// milliseconds, and what it gave back is slower to get again: call it after a peak, not in a loop.
-// The error is errors.ErrUnsupported on systems that have no such call.
+// ReturnMemory gives memory that is free, but kept for later by caches and the backend, back to the
+// system. It stops the world for a moment and takes milliseconds, and what it gave back is slower to
+// get again: call it after a peak, not in a loop. jemalloc may still be at it on its own thread when
+// it returns. The error is errors.ErrUnsupported on systems that have no such call.
 func ReturnMemory() error {
 	mustInit()
 	return wrap("ReturnMemory", returnMemory())

@@ -41,7 +41,9 @@ func TestReturnMemory(t *testing.T) {
 	if err := z.ReturnMemory(); err != nil {
 		t.Fatal(err)
 	}
-	if after := resident(t); after > before-48<<20 {
-		t.Errorf("resident: %d MiB with 64 MiB live, %d MiB after Free and ReturnMemory", before>>20, after>>20)
+	// jemalloc may be at it on its own thread, and ReturnMemory leaves the rest to that.
+	if !eventually(func() bool { return resident(t) <= before-48<<20 }) {
+		t.Errorf("resident: %d MiB with 64 MiB live, %d MiB after Free and ReturnMemory",
+			before>>20, resident(t)>>20)
 	}
 }
