@@ -70,7 +70,7 @@ const char *zm_backends(void)
 void *zm__meta_calloc(size_t n)
 {
     const zm__backend_t *b = zm__backend();
-    return b && n <= ZM_MAX_SIZE ? b->calloc(n, 16) : NULL;
+    return b && n <= ZM_MAX_SIZE ? b->calloc(n, ZM__CACHE_LINE) : NULL;
 }
 
 void zm__meta_free(void *p)

@@ -28,8 +28,7 @@ static void add(uint64_t *counter, uint64_t n)
 
 zm_cache_t *zm_cache_new(void)
 {
-    const zm__backend_t *b = zm__backend();
-    zm_cache_t *k = b ? b->calloc(sizeof *k, ZM__CACHE_LINE) : NULL;
+    zm_cache_t *k = zm__meta_calloc(sizeof *k);
     if (!k)
         return NULL;
     k->sample_at = UINT64_MAX;

@@ -53,7 +53,9 @@ extern const zm__backend_t *const zm__backends[];
 /* The backend in use, chosen on first use; NULL where ZMEM_BACKEND names none. */
 const zm__backend_t *zm__backend(void);
 
-/* Zero memory for our own bookkeeping, from the backend, not counted; NULL when out of memory. */
+/* Zero memory for our own bookkeeping, from the backend, at the start of a cache line and not
+ * counted; NULL when out of memory.
+ */
 void *zm__meta_calloc(size_t n);
 void zm__meta_free(void *p);
 

@@ -48,17 +48,17 @@ func classOf(n uintptr) uint {
 	return uint(classOf128[(n+127)/128])
 }
 
-// alloc is what every Calloc function does: n zero bytes at a multiple of align (0: the natural one).
-func alloc(call string, n, align int, _ []string) ([]byte, error) {
+// alloc makes n zero bytes for every Calloc function but CallocAligned.
+func alloc(f call, n int, _ []string) ([]byte, error) {
 	size := uintptr(n)
-	if size-1 >= c.SmallMax || align != 0 {
-		return allocDirect(call, n, align)
+	if size-1 >= c.SmallMax {
+		return allocDirect(f, n)
 	}
 	class := classOf(size)
 	k := pin()
 	if k == nil {
 		if k = pinNew(); k == nil {
-			return allocDirect(call, n, 0)
+			return allocDirect(f, n)
 		}
 	}
 	s := &k.Shelves[class]
@@ -66,7 +66,7 @@ func alloc(call string, n, align int, _ []string) ([]byte, error) {
 	if p == nil {
 		s.Loaded, s.Previous = s.Previous, s.Loaded
 		if p = s.Loaded.Pop(); p == nil {
-			return allocExchange(call, k, class, n)
+			return allocExchange(f, k, class, n)
 		}
 	}
 	sampled := countAlloc(k, size)
@@ -102,17 +102,23 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 }
 
 // allocDirect is alloc without a cache.
-func allocDirect(call string, n, align int) (b []byte, err error) {
-	var p unsafe.Pointer
-	if n > 0 && align != 0 {
-		p = c.CallocAligned(uintptr(n), uintptr(align))
-	} else if n > 0 {
-		p = c.Calloc(uintptr(n))
+func allocDirect(f call, n int) ([]byte, error) {
+	if n > 0 {
+		if p := c.Calloc(uintptr(n)); p != nil {
+			return bytesAt(p, n), nil
+		}
 	}
-	if p == nil {
-		return allocRest(call, n)
+	return allocRest(f, n)
+}
+
+// allocAligned makes n zero bytes at a multiple of align.
+func allocAligned(n, align int, _ []string) ([]byte, error) {
+	if n > 0 {
+		if p := c.CallocAligned(uintptr(n), uintptr(align)); p != nil {
+			return bytesAt(p, n), nil
+		}
 	}
-	return bytesAt(p, n), nil
+	return allocRest(callocAligned, n)
 }
 
 // sampleAlloc is called with every block that is to be sampled: none as long as nothing sets a
@@ -154,7 +160,7 @@ func countFree(k pinned, n uintptr) {
 // allocExchange is alloc where both magazines of the pinned cache k are spent.
 //
 //go:noinline
-func allocExchange(call string, k pinned, class uint, n int) ([]byte, error) {
+func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
 	s := &k.Shelves[class]
 	spent := s.Loaded
 	s.Loaded = c.NoMagazine
@@ -162,11 +168,11 @@ func allocExchange(call string, k pinned, class uint, n int) ([]byte, error) {
 
 	m := c.DepotFull(class, spent)
 	if m == nil {
-		return allocRest(call, n)
+		return allocRest(f, n)
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)
-		return allocDirect(call, n, 0)
+		return allocDirect(f, n)
 	}
 	p := m.Pop()
 	sampled := countAlloc(k, uintptr(n))

@@ -19,7 +19,7 @@ const MaxArrayLen = c.MaxSize
 // Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
 // MaxArrayLen, and with a message where n is negative. TryCalloc returns the former.
 func Calloc(n int, tag ...string) []byte {
-	b, err := alloc("Calloc", n, 0, tag)
+	b, err := alloc(calloc, n, tag)
 	if err != nil {
 		panic(err)
 	}
@@ -29,13 +29,13 @@ func Calloc(n int, tag ...string) []byte {
 // TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
 // ErrOutOfMemory. A negative n panics here too.
 func TryCalloc(n int, tag ...string) ([]byte, error) {
-	return alloc("TryCalloc", n, 0, tag)
+	return alloc(tryCalloc, n, tag)
 }
 
 // CallocNoRef is Calloc. The name is kept for programs written for packages in which the two
 // differ.
 func CallocNoRef(n int, tag ...string) []byte {
-	b, err := alloc("CallocNoRef", n, 0, tag)
+	b, err := alloc(callocNoRef, n, tag)
 	if err != nil {
 		panic(err)
 	}
@@ -49,17 +49,31 @@ func CallocAligned(n, align int, tag ...string) []byte {
 		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",
 			align, c.MaxAlign))
 	}
-	b, err := alloc("CallocAligned", n, align, tag)
+	b, err := allocAligned(n, align, tag)
 	if err != nil {
 		panic(err)
 	}
 	return b
 }
 
-// allocRest is what alloc does with sizes that need no block, and where there is none.
-func allocRest(call string, n int) ([]byte, error) {
+// call is a function of this file, for messages; a byte costs the fast path less than a string.
+type call uint8
+
+const (
+	calloc call = iota
+	tryCalloc
+	callocNoRef
+	callocAligned
+)
+
+func (f call) String() string {
+	return [...]string{"Calloc", "TryCalloc", "CallocNoRef", "CallocAligned"}[f]
+}
+
+// allocRest is what is left to do with sizes that need no block, and where there is none.
+func allocRest(f call, n int) ([]byte, error) {
 	if n < 0 {
-		panic(fmt.Sprintf("z: %s: negative size %d", call, n))
+		panic(fmt.Sprintf("z: %s: negative size %d", f, n))
 	}
 	if n > 0 {
 		return nil, outOfMemory(n)

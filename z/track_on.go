@@ -9,24 +9,35 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// How many frames runtime.Callers has to skip from within a function of this file to start at the
-// caller of Calloc (Callers, alloc, Calloc), or of Free likewise.
-const skipToCaller = 3
+// How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
+// (Callers, track, alloc, Calloc), and from within freeBlock likewise.
+const (
+	skipToCallocCaller = 4
+	skipToFreeCaller   = 3
+)
 
-// alloc is what every Calloc function does: n zero bytes at a multiple of align (0: the natural one).
-func alloc(call string, n, align int, tag []string) ([]byte, error) {
+// alloc makes n zero bytes for every Calloc function but CallocAligned.
+func alloc(f call, n int, tag []string) ([]byte, error) { return track(f, n, 0, tag) }
+
+// allocAligned makes n zero bytes at a multiple of align.
+func allocAligned(n, align int, tag []string) ([]byte, error) {
+	return track(callocAligned, n, align, tag)
+}
+
+// track allocates and remembers who asked.
+func track(f call, n, align int, tag []string) ([]byte, error) {
 	if n <= 0 {
-		return allocRest(call, n)
+		return allocRest(f, n)
 	}
 	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToCaller, pcs[:])
+	depth := runtime.Callers(skipToCallocCaller, pcs[:])
 	name := ""
 	if len(tag) > 0 {
 		name = tag[0]
 	}
 	p := c.LeakCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
 	if p == nil {
-		return allocRest(call, n)
+		return allocRest(f, n)
 	}
 	return bytesAt(p, n), nil
 }
@@ -34,7 +45,7 @@ func alloc(call string, n, align int, tag []string) ([]byte, error) {
 // freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) {
 	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToCaller, pcs[:])
+	depth := runtime.Callers(skipToFreeCaller, pcs[:])
 	var fault c.LeakFault
 	if c.LeakFree(p, n, pcs[:depth], &fault) != c.OK {
 		panic(freeFault(uintptr(p), n, &fault))

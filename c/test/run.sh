@@ -6,9 +6,6 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-# jemalloc gives pages back when a test asks for it, not when a second has passed.
-export JE_MALLOC_CONF=dirty_decay_ms:-1
-
 jobs=$(getconf _NPROCESSORS_ONLN)
 passed=0
 failed=0

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -104,12 +105,12 @@ static void test_return_memory(void **state)
         }
         assert_true(churned >= before + 60 * MIB);
         zm_memstats_t full = memstats();
-        assert_true(statm(1) >= before + 20 * MIB); /* kept for later, or this tests nothing */
+        assert_true(statm(1) >= before + 30 * MIB); /* kept for later, or this tests nothing */
         assert_int_equal(zm_return_memory(), ZM_OK);
         assert_true(statm(1) <= before + 8 * MIB);
         if (strcmp(zm_backend(), "jemalloc") == 0) { /* libc cannot tell what is resident */
             zm_memstats_t after = memstats();
-            assert_true((int64_t)(full.resident - after.resident) >= 15 * MIB);
+            assert_true((int64_t)(full.resident - after.resident) >= 30 * MIB);
             assert_true(after.retained >= full.retained);
         }
         zm_free(last, n);
@@ -177,8 +178,17 @@ static void test_running_out(void **state)
         assert_true(in_child(run_out, &sizes[i]));
 }
 
-int main(void)
+/* jemalloc gives memory back by itself after a while, on a thread of its own; how much of it just
+ * when we look is chance. So it is told not to, in the environment that it reads when it starts.
+ */
+int main(int argc, char **argv)
 {
+    if (argc > 0 && !getenv("JE_MALLOC_CONF")) {
+        setenv("JE_MALLOC_CONF", "dirty_decay_ms:-1", 1);
+        setenv("MALLOC_CONF", "dirty_decay_ms:-1", 1); /* its name without the prefix */
+        execv("/proc/self/exe", argv);
+        return 2;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_figures_follow),
         cmocka_unit_test(test_return_memory),
