@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || musl
 
 /* libc_other.c: a C library of which we know no more than the standard says. */
 #include "zm_internal.h"

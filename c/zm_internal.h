@@ -88,7 +88,7 @@ void zm__unpoison_blocks(void *const *blocks, size_t len);
 /* What is live by the counters of all caches. */
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 
-/* ---- libc_<system>.c ---------------------------------------------------------------------- */
+/* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 
 /* What libc offers beyond the C standard, which differs between systems. */
 size_t zm__libc_good_size(size_t n);

@@ -1,4 +1,4 @@
-//go:build jemalloc && !allocator
+//go:build jemalloc
 
 package main
 

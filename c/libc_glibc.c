@@ -1,4 +1,10 @@
-/* libc_linux.c: glibc's extensions to malloc. */
+//go:build linux && !musl
+
+/* libc_glibc.c: glibc's extensions to malloc. */
+#include <features.h>
+#if !defined(__GLIBC__) || !__GLIBC_PREREQ(2, 33)
+#error "zmem needs glibc 2.33 or later here: with another C library build with -tags musl"
+#endif
 #include <malloc.h>
 
 #include "zm_internal.h"
