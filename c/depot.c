@@ -9,7 +9,6 @@
  * backend. zm_depot_trim gives back what a class has not needed since it was called last.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "zm_internal.h"
 

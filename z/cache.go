@@ -10,7 +10,7 @@ import (
 )
 
 // The path that nearly every Calloc and Free takes: a block from, or back to, the cache of this P
-// (see pin.go), which costs a few instructions and no lock. Only when both magazines of its size
+// (see pin_linkname.go), which costs a few instructions and no lock. Only when both magazines of its size
 // class are spent, or full, one is exchanged at the depot in C, whole.
 //
 // A pinned goroutine must not call C: coming back, the P may be another thread's. So it takes the
