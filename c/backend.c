@@ -77,5 +77,5 @@ void zm__meta_free(void *p)
 {
     const zm__backend_t *b = zm__backend();
     if (p && b)
-        b->free(p);
+        b->flush(&p, 1); /* rather than b->free, which may keep it for this thread */
 }

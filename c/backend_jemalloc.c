@@ -28,7 +28,7 @@ static void *jemalloc_calloc(size_t n, size_t align)
 {
     if (align <= 8 || (align <= 16 && n >= 16))
         return je_calloc(1, n);
-    return je_mallocx(n, MALLOCX_ALIGN(align) | MALLOCX_ZERO);
+    return je_mallocx(n, MALLOCX_ALIGN(align) | MALLOCX_ZERO | MALLOCX_TCACHE_NONE);
 }
 
 static void jemalloc_free(void *p)

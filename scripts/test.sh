@@ -44,7 +44,7 @@ step() {
 gotest() {
     local name=$1 dir=$2
     shift 2
-    step "$name" go -C "$dir" run $gotestsum --format pkgname -- "$@" ./...
+    step "$name" go -C "$dir" run $gotestsum --format pkgname -- -count=1 "$@" ./...
 }
 
 gotest "go" .

@@ -4,6 +4,7 @@ package z_test
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/zmem-go/zmem/z"
@@ -63,5 +64,37 @@ func TestCache_IdleGivesBackAfterGarbageCollections(t *testing.T) {
 	}) {
 		t.Errorf("%d KiB parked, %d KiB still after many garbage collections",
 			(parked-base)>>10, (parkedBytes()-base)>>10)
+	}
+}
+
+// C runs on many threads, and what each would keep for itself in the backend must not add up. 28 KiB
+// a thread are jemalloc's own bookkeeping; with blocks in thread caches it was 5 to 8 MiB in all.
+func TestReturnMemory_ThreadsLeaveLittleBehind(t *testing.T) {
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	before := parkedBytes()
+	const threads = 64
+	var busy sync.WaitGroup
+	stay := make(chan struct{})
+	for g := range threads {
+		busy.Add(1)
+		go func() {
+			runtime.LockOSThread() // a thread of its own, which ends with the goroutine
+			churn(t, uint64(g), 1500)
+			busy.Done()
+			<-stay
+		}()
+	}
+	busy.Wait()
+	after := parkedBytes()
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	left := parkedBytes() - before
+	close(stay)
+	t.Logf("%d KiB parked after the load, %d KiB after ReturnMemory", (after-before)>>10, left>>10)
+	if left > threads*32<<10+1<<20 {
+		t.Errorf("%d threads left %d KiB behind", threads, left>>10)
 	}
 }

@@ -87,7 +87,7 @@ func release(version string) string {
 
 // Sizes of the picture and its text, in points.
 const (
-	chartWidth, chartHeight = 900, 470
+	chartWidth, chartHeight = 900, 490
 	margin                  = 14
 	titleSize               = 17
 	textSize                = 12.5
@@ -127,8 +127,8 @@ func (c *barChart) draw(dc draw.Canvas) {
 	dc.FillText(title, vg.Point{X: dc.Min.X, Y: dc.Max.Y}, c.title)
 	dc = draw.Crop(dc, 0, 0, 0, -1.6*titleSize)
 
-	c.drawLegend(draw.Crop(dc, 0, 0, dc.Max.Y-dc.Min.Y-1.4*textSize, 0))
-	dc = draw.Crop(dc, 0, 0, 0, -2.2*textSize)
+	c.drawLegend(dc)
+	dc = draw.Crop(dc, 0, 0, 0, -c.legendHeight()-0.8*textSize)
 
 	for i := len(c.caption) - 1; i >= 0; i-- {
 		dc.FillText(style(smallSize, dim), dc.Min, c.caption[i])
@@ -144,17 +144,27 @@ func (c *barChart) draw(dc draw.Canvas) {
 	c.plot().Draw(draw.Crop(dc, 0, 0, 0, -1.6*smallSize))
 }
 
-// drawLegend puts the names side by side.
+// legendColumns is how many names stand side by side. Columns of one width leave room for fonts that
+// are wider than the one that was measured.
+const legendColumns = 4
+
+// legendHeight is what drawLegend needs.
+func (c *barChart) legendHeight() vg.Length {
+	rows := (len(c.series) + legendColumns - 1) / legendColumns
+	return vg.Length(rows) * 1.5 * textSize
+}
+
+// drawLegend puts the names in columns, row by row from the top.
 func (c *barChart) drawLegend(dc draw.Canvas) {
-	const box, gap, between = 12, 5, 14
+	const box, gap = 12, 5
 	st := style(textSize, ink)
 	st.YAlign = draw.YCenter
-	x, y := dc.Min.X, (dc.Min.Y+dc.Max.Y)/2
-	for _, s := range c.series {
+	width := (dc.Max.X - dc.Min.X) / legendColumns
+	for i, s := range c.series {
+		x := dc.Min.X + vg.Length(i%legendColumns)*width
+		y := dc.Max.Y - (vg.Length(i/legendColumns)+0.5)*1.5*textSize
 		drawBar(dc, s.color, x, y-box/2, x+box, y+box/2)
-		x += box + gap
-		dc.FillText(st, vg.Point{X: x, Y: y}, s.name)
-		x += st.Width(s.name) + between
+		dc.FillText(st, vg.Point{X: x + box + gap, Y: y}, s.name)
 	}
 }
 
@@ -176,6 +186,9 @@ func (c *barChart) plot() *plot.Plot {
 	p.X.Min, p.X.Max = -0.5, float64(len(c.groups))-0.5
 	ticks := make(plot.ConstantTicks, len(c.groups))
 	for i, g := range c.groups {
+		if !strings.Contains(g, "\n") {
+			g += "\n " // all have two lines, or some would stand higher than others
+		}
 		ticks[i] = plot.Tick{Value: float64(i), Label: g}
 	}
 	p.X.Tick.Marker = ticks
