@@ -20,45 +20,45 @@ help: ## list the tasks
 
 .PHONY: setup
 setup: ## install whatever is missing: Go, a C compiler, jemalloc, test and lint tools
-	@scripts/setup.sh go cc jemalloc ctest lint
+	@bash scripts/setup.sh go cc jemalloc ctest lint
 
 .PHONY: jemalloc
 jemalloc: ## build jemalloc 5.3.0 and install it into PREFIX
-	@scripts/setup.sh cc
-	@scripts/jemalloc.sh
+	@bash scripts/setup.sh cc
+	@bash scripts/jemalloc.sh
 
 .PHONY: demo
 demo: ## the linked list, on the Go heap and on manual memory
-	@scripts/setup.sh go cc jemalloc
+	@bash scripts/setup.sh go cc jemalloc
 	go -C contrib run ./demo
 	go -C contrib run -tags jemalloc ./demo
 
 .PHONY: memtest
 memtest: ## resident memory of Go's, libc's and jemalloc's allocator, as a table and a chart
-	@scripts/setup.sh go cc jemalloc
+	@bash scripts/setup.sh go cc jemalloc
 	go -C contrib build -tags jemalloc -o ../build/memtest ./memtest
 	build/memtest -compare -lo 128MiB -hi 1GiB -chart docs/memtest.svg
 
 .PHONY: bench
 bench: ## every benchmark, against every peer, into docs/benchmarks.md; about ten minutes
-	@scripts/setup.sh go cc jemalloc
+	@bash scripts/setup.sh go cc jemalloc
 	go -C contrib/bench run .
 
 .PHONY: soak
 soak: ## fuzzing and stress for long: SOAK=10m, STRESS=50 rounds
-	@scripts/setup.sh go cc jemalloc ctest
+	@bash scripts/setup.sh go cc jemalloc ctest
 	go test -tags jemalloc -run '^$$' -fuzz FuzzCalloc -fuzztime $(SOAK) ./z
 	go test -race -tags jemalloc -run 'Cache|ManyGoroutines' -count $(STRESS) -timeout 0 ./z
 	$(MAKE) -C c test ITERATIONS=100000
 
 .PHONY: test
 test: ## everything: Go in every tag set, C under sanitizers, scripts, consumers, demos
-	@scripts/setup.sh go cc jemalloc ctest
-	@scripts/test.sh
+	@bash scripts/setup.sh go cc jemalloc ctest
+	@bash scripts/test.sh
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, clang-format, cppcheck, shellcheck
-	@scripts/setup.sh go cc jemalloc lint
+	@bash scripts/setup.sh go cc jemalloc lint
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "lint: run 'make fmt'"; exit 1; }
 	@for tags in $(TAG_SETS); do for dir in . contrib contrib/bench; do \
 		echo "go vet, staticcheck: $$dir, tags '$$tags'" && \

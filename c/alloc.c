@@ -5,6 +5,7 @@
  * turn, so that threads that allocate at once seldom write to the same line.
  */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "zm_internal.h"
 
@@ -102,14 +103,13 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     size_t size = reserve_size(n);
     if (len > ZM_MAX_SIZE / size)
         return ZM_ENOMEM;
-    for (size_t i = 0; i < len; i++) {
-        out[i] = b->calloc(size, min_align(n));
-        if (!out[i]) {
-            while (i > 0)
-                b->free(out[--i]);
-            return ZM_ENOMEM;
-        }
+    size_t got = b->fill(size, out, len);
+    if (got < len) {
+        b->flush(out, got);
+        return ZM_ENOMEM;
     }
+    for (size_t i = 0; i < len; i++)
+        memset(out[i], 0, n);
     count((uint64_t)n * len, len);
     return ZM_OK;
 }
@@ -118,12 +118,12 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     size_t freed = 0;
-    for (size_t i = 0; b && i < len; i++) {
-        if (blocks[i]) {
-            zm__unpoison_blocks(&blocks[i], 1);
-            b->free(blocks[i]);
-            freed++;
-        }
+    for (size_t i = 0, run; b && i < len; i += run + 1) { /* a run of blocks, then a NULL */
+        for (run = 0; i + run < len && blocks[i + run]; run++)
+            ;
+        zm__unpoison_blocks(blocks + i, run);
+        b->flush(blocks + i, run);
+        freed += run;
     }
     if (freed)
         count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
@@ -134,7 +134,8 @@ size_t zm_good_size(size_t n)
     const zm__backend_t *b = zm__backend();
     if (!b || n > ZM_MAX_SIZE)
         return n;
-    return n <= ZM_SMALL_MAX ? zm__class_size(zm__class_of(n)) : b->good_size(n);
+    size_t good = n <= ZM_SMALL_MAX ? reserve_size(n) : b->good_size(n);
+    return good <= ZM_MAX_SIZE ? good : n;
 }
 
 size_t zm_usable_size(const void *p)

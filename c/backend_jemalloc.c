@@ -18,7 +18,8 @@
 
 #include "zm_internal.h"
 
-/* Read by jemalloc when it starts; the environment's JE_MALLOC_CONF overrides it. Freed pages go
+/* Read by jemalloc when it starts; the environment's JE_MALLOC_CONF (MALLOC_CONF without the
+ * prefix) overrides it. Freed pages go
  * back to the system within a second rather than ten, on a thread of jemalloc's own, so that the
  * resident memory of a program follows its live bytes; docs/design.md has the measurements.
  */
@@ -178,7 +179,7 @@ static void lanes_init(void)
     }
 }
 
-/* Takes a lane that is free, or waits for the first. */
+/* Takes a lane that is free, or waits for one. */
 static lane_t *lane_lock(void)
 {
     pthread_once(&lanes_once, lanes_init);
@@ -186,7 +187,7 @@ static lane_t *lane_lock(void)
     while (l < lanes + LANES && pthread_mutex_trylock(&l->lock) != 0)
         l++;
     if (l == lanes + LANES) {
-        l = lanes;
+        l = lanes + (uintptr_t)&l / 4096 % LANES; /* by the thread's stack */
         pthread_mutex_lock(&l->lock);
     }
     size_t size = sizeof l->tcache;

@@ -95,7 +95,7 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
         s->loaded = m;
     }
     zm_magazine_t *m = s->loaded;
-    zm__poison(p, zm__class_size(cls));
+    zm__poison(p, n); /* the rest of it still is */
     zm__blocks(m)[m->len++] = p;
     add(&k->freed_bytes, n);
     add(&k->freed_objects, 1);

@@ -57,6 +57,15 @@ static size_t max_full(unsigned cls)
     return KEEP_BYTES / (magazine_cap(cls) * zm__class_size(cls));
 }
 
+/* Whether a magazine holds blocks much larger than its class says: aligned ones, or ones freed with
+ * too small a size. One is looked at for all; such a magazine is not worth keeping.
+ */
+static bool oversized(unsigned cls, zm_magazine_t *m)
+{
+    size_t size = zm__class_size(cls);
+    return m->len > 0 && zm__backend()->usable_size(zm__blocks(m)[0]) > 2 * size + 256;
+}
+
 static void push(zm_magazine_t **list, zm_magazine_t *m)
 {
     m->next = *list;
@@ -147,8 +156,9 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
 {
     depot_t *d = depot_of(cls);
+    bool keep = !oversized(cls, full);
     pthread_mutex_lock(&d->lock);
-    bool room = full == &zm_no_magazine || d->nfull < max_full(cls);
+    bool room = full == &zm_no_magazine || (keep && d->nfull < max_full(cls));
     zm_magazine_t *m = room ? pop(&d->empty) : NULL;
     if (m && full != &zm_no_magazine)
         push_full(d, full);
@@ -172,14 +182,15 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
     if (m == &zm_no_magazine)
         return;
     depot_t *d = depot_of(cls);
+    bool keep = !oversized(cls, m);
     pthread_mutex_lock(&d->lock);
-    bool too_many = m->len > 0 && d->nfull >= max_full(cls);
-    if (m->len == 0)
+    keep = m->len == 0 || (keep && d->nfull < max_full(cls));
+    if (keep && m->len == 0)
         push(&d->empty, m);
-    else if (!too_many)
+    else if (keep)
         push_full(d, m);
     pthread_mutex_unlock(&d->lock);
-    if (too_many) { /* m is still ours */
+    if (!keep) { /* m is still ours */
         magazine_flush(m);
         zm_depot_put(cls, m);
     }

@@ -1,7 +1,7 @@
 /* zm_layout.h: the structs that C and Go share.
  *
  * Each is declared once, here, and mirrored in layout.go, which asserts its size and the offset of
- * every field at compile time. Only types of a fixed size, so that there is nothing to pad.
+ * every field at compile time. Ordered so that there is nothing to pad.
  */
 #ifndef ZM_LAYOUT_H
 #define ZM_LAYOUT_H

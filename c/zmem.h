@@ -71,15 +71,15 @@ void *zm_calloc_aligned(size_t n, size_t align);
  */
 void zm_free(void *p, size_t n);
 
-/* Allocates `count` blocks of n zero bytes each, as by zm_calloc, into out[0..count).
+/* Allocates len blocks of n zero bytes each, as by zm_calloc, into out[0..len).
  * Returns ZM_OK, or an error and no block at all (out is unspecified then).
  */
-int zm_calloc_batch(size_t n, void **out, size_t count);
+int zm_calloc_batch(size_t n, void **out, size_t len);
 
-/* Frees `count` blocks for which n bytes each were asked. NULLs among them are passed over. */
-void zm_free_batch(void *const *blocks, size_t n, size_t count);
+/* Frees len blocks for which n bytes each were asked. NULLs among them are passed over. */
+void zm_free_batch(void *const *blocks, size_t n, size_t len);
 
-/* The bytes that a request for n really reserves: asking for all of them costs no more.
+/* The bytes, at least, that a request for n reserves: asking for all of them costs no more.
  * Never less than n; n itself where that is above ZM_MAX_SIZE or zm_init fails.
  */
 size_t zm_good_size(size_t n);
@@ -97,17 +97,22 @@ size_t zm_usable_size(const void *p);
 int64_t zm_num_alloc_bytes(void);
 int64_t zm_num_allocs(void);
 
-/* Fills *out with the backend's own figures. Fields that the backend does not know are 0. */
+/* Fills *out with the backend's own figures, in which blocks in caches and in the depot count as
+ * allocated. Fields that the backend does not know are 0.
+ * Returns ZM_OK, or an error and leaves *out as it was.
+ * Cost: microseconds with jemalloc; libc walks its free lists, which may take 100 ms.
+ */
 int zm_memstats(zm_memstats_t *out);
 
 /* Sets *text to the backend's own report, for people to read: a NUL-terminated string that the
- * caller frees with zm_text_free. On failure *text is untouched.
+ * caller frees with zm_text_free. Returns ZM_OK, or an error and leaves *text as it was.
  */
 int zm_stats_text(char **text);
 void zm_text_free(char *text);
 
 /* Gives memory that is free, but kept for later, back to the system, by the depot and by the
- * backend; what caches hold stays (see zm_cache_drain). Slow: milliseconds.
+ * backend; what caches hold stays (see zm_cache_drain). Slow: milliseconds. Returns ZM_OK or an
+ * error.
  */
 int zm_return_memory(void);
 
@@ -138,6 +143,7 @@ zm_cache_t *zm_cache_new(void);
 /* As zm_calloc and zm_free, through a cache that no other thread uses meanwhile. Blocks may be
  * freed through another cache than they came from, or through zm_free, and the other way round.
  * n is what was asked for: less wastes memory, more corrupts it.
+ * zm_cache_calloc returns NULL when out of memory.
  * Cost: 3 to 5 ns and clearing n bytes, for sizes up to ZM_SMALL_MAX; once in a magazine's length
  * (see depot.c) one exchange at the depot, about 50 ns.
  */
@@ -156,7 +162,8 @@ bool zm_cache_idle(zm_cache_t *cache);
 size_t zm_class_size(unsigned cls);
 
 /* The depot, for those who fill caches of their own. A magazine belongs to its class and to who
- * holds it; zm_no_magazine may be passed wherever one is expected.
+ * holds it; zm_no_magazine may be passed wherever one is expected, NULL may not. cls is below
+ * ZM_NUM_CLASSES.
  *
  * zm_depot_full takes an empty magazine and returns one with at least a block in it, or NULL when
  * out of memory. zm_depot_empty takes one with blocks and returns an empty one, or NULL when out of

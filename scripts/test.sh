@@ -52,20 +52,22 @@ gotest "go jemalloc" . -tags "jemalloc zmem_crossings"
 gotest "go leak" . -tags leak
 gotest "go jemalloc leak" . -tags "jemalloc leak"
 gotest "go nolinkname" . -tags zmem_nolinkname
+gotest "go musl" . -tags musl
 ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
 gotest "go race" . -race
 gotest "go race jemalloc" . -race -tags jemalloc
 gotest "go race nolinkname" . -race -tags "jemalloc zmem_nolinkname"
 GOEXPERIMENT=cgocheck2 gotest "go cgocheck2" .
+GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc" . -tags jemalloc
 GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc leak" . -tags "jemalloc leak"
 ASAN_OPTIONS=allocator_may_return_null=1 gotest "go asan" . -asan
 gotest "contrib" contrib
 gotest "contrib jemalloc" contrib -tags jemalloc
 gotest "contrib bench" contrib/bench -tags jemalloc
 step "c" make --no-print-directory -C c test
-step "jemalloc script" scripts/test-jemalloc.sh
-step "consumer" scripts/test-consumer.sh
-step "link" scripts/test-link.sh
+step "jemalloc script" bash scripts/test-jemalloc.sh
+step "consumer" bash scripts/test-consumer.sh
+step "link" bash scripts/test-link.sh
 
 {
     echo

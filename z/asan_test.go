@@ -16,6 +16,11 @@ func init() {
 		z.Free(b)
 		println(b[3])
 	}
+	children["free twice"] = func() {
+		b := z.Calloc(64)
+		z.Free(b)
+		z.Free(b)
+	}
 	children["write behind the end"] = func() {
 		b := z.Calloc(60) // of a class of 64
 		defer z.Free(b)
@@ -28,6 +33,7 @@ func init() {
 func TestCache_BlocksArePoisoned(t *testing.T) {
 	for name, want := range map[string]string{
 		"read after free":      "AddressSanitizer: use-after-poison",
+		"free twice":           "AddressSanitizer: use-after-poison",
 		"write behind the end": "AddressSanitizer: heap-buffer-overflow",
 	} {
 		out, err := runChild(t, name)

@@ -27,7 +27,7 @@ func Calloc(n int, tag ...string) []byte {
 }
 
 // TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
-// ErrOutOfMemory. A negative n panics here too.
+// ErrOutOfMemory. A negative n panics here too, and so does a ZMEM_BACKEND that does not exist.
 func TryCalloc(n int, tag ...string) ([]byte, error) {
 	return alloc(tryCalloc, n, tag)
 }
@@ -43,7 +43,9 @@ func CallocNoRef(n int, tag ...string) []byte {
 }
 
 // CallocAligned is Calloc with the first byte at a multiple of align bytes, a power of two up to
-// 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else.
+// 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else. It is one call
+// into C, and on libc writes to all of the memory at once. A block much smaller than its alignment
+// takes as much memory as the alignment.
 func CallocAligned(n, align int, tag ...string) []byte {
 	if align <= 0 || align > c.MaxAlign || align&(align-1) != 0 {
 		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",
@@ -85,20 +87,22 @@ func allocRest(f call, n int) ([]byte, error) {
 // from Calloc(0) are accepted and nothing happens.
 //
 // Free goes by the slice's first byte and its capacity, so it may have been cut at the end
-// (b[:10]), but neither at the front (b[10:]) nor in its capacity (b[:10:10]). After it, neither b
-// nor any other slice or pointer into the same memory may be used.
+// (b[:10]), but not at the front (b[10:]). Cut in its capacity (b[:10:10]), it is freed, but counted
+// wrongly and poorly reused. After it, neither b nor any other slice or pointer into the same memory
+// may be used.
 //
 // Under the leak tag, a slice that is not live manual memory, starts elsewhere than its block, has
 // another capacity or was freed before makes Free panic with the stack that allocated the block
-// and, where it was freed already, the one that freed it; nothing is freed then. Without the tag
-// such a call corrupts the allocator's state.
+// and, where it was freed already, the one that freed it; nothing is freed then. Without the tag,
+// freeing twice, from the middle of a block or what is not manual memory corrupts the allocator's
+// state, as it does in C.
 func Free(b []byte) {
 	if cap(b) > 0 {
 		freeBlock(startOf(b), uintptr(cap(b)))
 	}
 }
 
-// GoodSize is the number of bytes that an allocation of n bytes really reserves: asking for all of
+// GoodSize is the number of bytes, at least, that an allocation of n bytes reserves: asking for all of
 // them costs no more memory. It is never less than n, and n itself for n <= 0 and beyond
 // MaxArrayLen.
 func GoodSize(n int) int {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"unsafe"
@@ -58,22 +59,31 @@ func TestCalloc_EverySize(t *testing.T) {
 	}
 }
 
+// Every block of every size is dirtied before it is freed, on all Ps at once.
 func TestCalloc_ZeroHoweverDirtyBefore(t *testing.T) {
-	for _, n := range testSizes {
-		for range 3 {
-			var blocks [5][]byte
-			for i := range blocks {
-				blocks[i] = z.Calloc(n)
-				if !isZero(blocks[i]) {
-					t.Fatalf("Calloc(%d) is not zero after reuse", n)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for _, n := range testSizes {
+				for range 3 {
+					var blocks [5][]byte
+					for i := range blocks {
+						blocks[i] = z.Calloc(n)
+						if !isZero(blocks[i]) {
+							t.Errorf("Calloc(%d) is not zero after reuse", n)
+						}
+						fill(blocks[i], 0xa5)
+					}
+					for _, b := range blocks {
+						z.Free(b)
+					}
 				}
-				fill(blocks[i], 0xa5)
 			}
-			for _, b := range blocks {
-				z.Free(b)
-			}
-		}
+		}()
 	}
+	wg.Wait()
 }
 
 func TestCalloc_AppendLeavesTheNeighbourAlone(t *testing.T) {

@@ -35,8 +35,6 @@ func wrap(call string, err c.Err) error {
 		return nil
 	case c.ENOMEM:
 		return fmt.Errorf("z: %s: %w", call, ErrOutOfMemory)
-	case c.ENOTSUP:
-		return fmt.Errorf("z: %s: %w", call, errors.ErrUnsupported)
 	default:
 		return fmt.Errorf("z: %s: %w", call, err)
 	}

@@ -12,16 +12,17 @@ import (
 // makes one every two minutes in a program that does nothing, so that no timer is needed, and often
 // in a program under load, where a cache in use never looks idle.
 
-// watchGC has afterGC run after the next garbage collection, and every one after it.
-func watchGC() {
-	type sentinel struct{ _ *byte } // a pointer keeps it out of the tiny allocator's shared blocks
-	runtime.AddCleanup(new(sentinel), func(struct{}) { afterGC() }, struct{}{})
-}
+// sentinel is garbage whose finalizer runs after each collection. (Not runtime.AddCleanup: Go 1.26
+// queues cleanups by P, and loses those of a P that GOMAXPROCS takes away.)
+type sentinel struct{ _ *byte } // a pointer keeps it out of the tiny allocator's shared blocks
 
-func afterGC() {
+// watchGC has afterGC run after the next garbage collection, and every one after it.
+func watchGC() { runtime.SetFinalizer(new(sentinel), (*sentinel).afterGC) }
+
+func (s *sentinel) afterGC() {
 	drainIdle()
 	c.DepotTrim(false)
-	watchGC()
+	runtime.SetFinalizer(s, (*sentinel).afterGC)
 }
 
 // returnMemory gives all that is free back to the system.

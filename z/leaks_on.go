@@ -97,7 +97,7 @@ func frames(s *c.Site) []string {
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, "unknown")
+		out = append(out, "a go statement") // `go z.Calloc(n)`, the only call without a caller
 	}
 	return out
 }

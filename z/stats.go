@@ -19,9 +19,10 @@ type MemStats struct {
 	Retained  uint64 // address space kept, whose memory was given back
 }
 
-// ReadMemStats fills stats with the backend's own figures. They cost a few microseconds and are
-// the backend's view of the whole process, so that they may include memory that C code allocated.
-// Where the backend fails, stats is all zero.
+// ReadMemStats fills stats with the backend's own figures: its view of the whole process, in which
+// blocks in caches count as allocated, and so may memory of other C code. It takes microseconds with
+// jemalloc; libc walks its free lists, up to 100 ms where there are millions. Where the backend
+// fails, stats is all zero.
 func ReadMemStats(stats *MemStats) {
 	mustInit()
 	var s c.MemStats
@@ -55,7 +56,7 @@ func StatsPrint() { _ = WriteStats(os.Stderr) }
 // ReturnMemory gives memory that is free, but kept for later by caches and the backend, back to the
 // system. It stops the world for a moment and takes milliseconds, and what it gave back is slower to
 // get again: call it after a peak, not in a loop. jemalloc may still be at it on its own thread when
-// it returns. The error is errors.ErrUnsupported on systems that have no such call.
+// it returns. An error is the backend's.
 func ReturnMemory() error {
 	mustInit()
 	return wrap("ReturnMemory", returnMemory())

@@ -1,4 +1,4 @@
-//go:build !asan
+//go:build !asan && !musl
 
 package z_test
 
@@ -8,7 +8,8 @@ import (
 	"github.com/zmem-go/zmem/z"
 )
 
-// AddressSanitizer replaces libc's malloc and has no figures, so that these are not for it.
+// AddressSanitizer replaces libc's malloc, and libc_other.c knows none: without figures, these tests
+// have nothing to go by.
 
 func TestReadMemStats(t *testing.T) {
 	var before, during z.MemStats
@@ -18,7 +19,7 @@ func TestReadMemStats(t *testing.T) {
 	fill(b, 1)
 	z.ReadMemStats(&during)
 	z.Free(b)
-	const slack = 1 << 20 // what jemalloc's thread caches count late
+	const slack = 16 << 20 // what may leave caches and the depot meanwhile
 	if during.Allocated < before.Allocated+n-slack {
 		t.Errorf("Allocated: %d before, %d with %d more", before.Allocated, during.Allocated, n)
 	}

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || musl
 
 /* test_libc_other.c: where no more is known of libc than the standard says, that is what we say. */
 #include <string.h>
@@ -12,7 +12,7 @@ static void test_what_is_not_known(void **state)
     assert_int_equal(zm_usable_size(p), 0);
     assert_int_equal(zm_good_size(100), 112);       /* a small block has the size of its class */
     assert_int_equal(zm_good_size(100000), 100000); /* a large one what was asked for */
-    assert_int_equal(zm_return_memory(), ZM_ENOTSUP);
+    assert_int_equal(zm_return_memory(), ZM_OK);    /* whatever free did, it is done */
     zm_free(p, 100);
     assert_counts(0, 0);
 }

@@ -1,4 +1,4 @@
-//go:build linux && !asan && !tsan
+//go:build linux && !musl && !asan && !tsan
 
 /* test_memstats.c: the figures follow what is allocated, memory goes back to the system, and
  * running out of it is survived. Not under sanitizers: they put an allocator of their own below us.
