@@ -222,13 +222,17 @@ static void jemalloc_flush(void *const *blocks, size_t len)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* Destroys the lanes' caches; the next batch makes new ones. (Not tcache.flush: when memory runs
+ * out before the cache is used again, jemalloc 5.3.0 aborts.)
+ */
 static void jemalloc_settle(void)
 {
     pthread_once(&lanes_once, lanes_init);
     for (lane_t *l = lanes; l < lanes + LANES; l++) {
         pthread_mutex_lock(&l->lock);
-        if (l->flags != MALLOCX_TCACHE_NONE)
-            (void)je_mallctl("tcache.flush", NULL, NULL, &l->tcache, sizeof l->tcache);
+        if (l->flags != MALLOCX_TCACHE_NONE &&
+            je_mallctl("tcache.destroy", NULL, NULL, &l->tcache, sizeof l->tcache) == 0)
+            l->flags = MALLOCX_TCACHE_NONE;
         pthread_mutex_unlock(&l->lock);
     }
 }
