@@ -72,7 +72,10 @@ void *zm_calloc_aligned(size_t n, size_t align)
     const zm__backend_t *b = zm__backend();
     if (!b || n > ZM_MAX_SIZE || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
         return NULL;
-    void *p = b->calloc(reserve_size(n), align > min_align(n) ? align : min_align(n));
+    align = align > min_align(n) ? align : min_align(n);
+    void *p = b->calloc(reserve_size(n), align);
+    if (!p && zm_depot_trim(true))
+        p = b->calloc(reserve_size(n), align);
     if (p)
         count(n, 1);
     return p;

@@ -147,6 +147,8 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
     if (!m)
         return NULL;
     magazine_fill(cls, m);
+    if (m->len == 0 && zm_depot_trim(true))
+        magazine_fill(cls, m);
     if (m->len > 0)
         return m;
     zm_depot_put(cls, m);
@@ -196,11 +198,14 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
     }
 }
 
-/* Gives back the full magazines that a class did not need, or all, and the empty ones. */
-static void trim(unsigned cls, bool all)
+/* Gives back the full magazines that a class did not need, or all, and the empty ones. Returns
+ * whether there was a block among them.
+ */
+static bool trim(unsigned cls, bool all)
 {
     depot_t *d = depot_of(cls);
     zm_magazine_t *gone = NULL, *m;
+    bool any = false;
     pthread_mutex_lock(&d->lock);
     for (size_t n = all ? d->nfull : d->low; n > 0; n--)
         push(&gone, pop_full(d));
@@ -209,17 +214,20 @@ static void trim(unsigned cls, bool all)
         push(&gone, m);
     pthread_mutex_unlock(&d->lock);
     while ((m = pop(&gone))) {
+        any = any || m->len > 0;
         magazine_flush(m);
         zm__meta_free(m);
     }
+    return any;
 }
 
-void zm_depot_trim(bool all)
+bool zm_depot_trim(bool all)
 {
     const zm__backend_t *b = zm__backend();
-    if (!b)
-        return;
-    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++)
-        trim(cls, all);
-    b->settle();
+    bool any = false;
+    for (unsigned cls = 0; b && cls < ZM_NUM_CLASSES; cls++)
+        any = trim(cls, all) || any;
+    if (b)
+        b->settle();
+    return any;
 }

@@ -175,9 +175,9 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full);
 void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
 
 /* Gives back to the backend the blocks that the depot has not needed since the last call, or all
- * of them.
+ * of them. Returns whether there were any. Allocating does it by itself before it gives up.
  */
-void zm_depot_trim(bool all);
+bool zm_depot_trim(bool all);
 
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 
