@@ -32,6 +32,7 @@ static size_t live, live_bytes;
 static size_t countdown; /* blocks until one is refused; 0: none will be */
 static bool fired;
 static bool reuse;
+static void (*on_free)(void *p);
 static block_t last_freed; /* kept for the next of its kind */
 static const char *misuse;
 
@@ -87,6 +88,8 @@ static void *fault_calloc(size_t n, size_t align)
 /* cppcheck-suppress constParameter ; the type is zm__backend_t's */
 static void fault_free(void *p)
 {
+    if (on_free)
+        on_free(p);
     size_t i = live;
     while (i > 0 && blocks[i - 1].p != p)
         i--;
@@ -172,6 +175,11 @@ size_t fault_live(void)
 size_t fault_live_bytes(void)
 {
     return live_bytes;
+}
+
+void fault_on_free(void (*f)(void *p))
+{
+    on_free = f;
 }
 
 void fault_reuse(bool on)

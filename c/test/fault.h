@@ -19,6 +19,9 @@ bool fault_disarm(void);
 size_t fault_live(void);
 size_t fault_live_bytes(void);
 
+/* Calls f, if not NULL, with each block that comes back, before anything is done with it. */
+void fault_on_free(void (*f)(void *p));
+
 /* From now on the block freed last is the next one of its size and alignment to be handed out. */
 void fault_reuse(bool on);
 

@@ -268,6 +268,7 @@ static void test_good_size(void **state)
         assert_true(zm_good_size(n) >= n);
         assert_true(zm_good_size(n) <= n + n / 4);
     }
+    assert_int_equal(zm_good_size(ZM_MAX_SIZE), ZM_MAX_SIZE);
     assert_int_equal(zm_good_size(ZM_MAX_SIZE + 1), ZM_MAX_SIZE + 1);
     assert_int_equal(zm_good_size(SIZE_MAX), SIZE_MAX);
 }

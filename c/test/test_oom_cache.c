@@ -149,6 +149,21 @@ static void test_trim(void **state)
     assert_int_equal(fault_live(), baseline);
 }
 
+/* Blocks much larger than their class, as a wrong size makes them, are not worth keeping. */
+static void test_outsized_blocks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 1000; i++) {
+        void *p = zm_calloc(5000);
+        zm_cache_free(one, p, 16);
+        zm_free(zm_calloc(0), 5000 - 16);
+    }
+    assert_counts(0, 0);
+    assert_true(fault_live() <= baseline + 2 * 129 + 2); /* what one cache may hold of them */
+    zm_cache_drain(one);
+    assert_true(fault_live() <= baseline + 3); /* magazines, and none of the blocks */
+}
+
 /* ---- Out of memory --------------------------------------------------------------------------- */
 
 static void test_new_cache(void **state)
@@ -199,6 +214,30 @@ static void test_allocating_large(void **state)
     void *p = zm_cache_calloc(one, 100000);
     assert_non_null(p);
     zm_cache_free(one, p, 100000);
+}
+
+/* What the depot keeps is of more use to whom the backend has nothing for. */
+static void test_parked_blocks_go_first(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        zm_magazine_t *m = zm_depot_full(20, &zm_no_magazine);
+        zm_depot_put(20, m);
+        assert_true(fault_live() > baseline + 2);
+        fault_arm(i == 2 ? 2 : 1); /* a cache needs a magazine before its block */
+        void *p = i == 0   ? zm_calloc(5000)
+                  : i == 1 ? zm_calloc_aligned(50, 128)
+                           : zm_cache_calloc(one, 16);
+        assert_true(fault_disarm());
+        assert_non_null(p);
+        size_t n = i == 0 ? 5000 : i == 1 ? 50 : 16;
+        assert_true(all_are(p, 0, n));
+        assert_counts((int64_t)n, 1);
+        zm_free(p, n);
+        zm_cache_drain(one);
+        zm_depot_trim(true);
+        assert_int_equal(fault_live(), baseline);
+    }
 }
 
 /* Freeing works without memory for another magazine. */
@@ -287,9 +326,11 @@ int main(void)
         cmocka_unit_test_teardown(test_no_magazine_is_never_kept, drain),
         cmocka_unit_test_teardown(test_bound, drain),
         cmocka_unit_test_teardown(test_trim, drain),
+        cmocka_unit_test_teardown(test_outsized_blocks, drain),
         cmocka_unit_test_teardown(test_new_cache, drain),
         cmocka_unit_test_teardown(test_allocating, drain),
         cmocka_unit_test_teardown(test_allocating_large, drain),
+        cmocka_unit_test_teardown(test_parked_blocks_go_first, drain),
         cmocka_unit_test_teardown(test_freeing, drain),
         cmocka_unit_test_teardown(test_against_a_model, drain),
     };

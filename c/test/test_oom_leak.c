@@ -166,6 +166,27 @@ static void test_reused_address(void **state)
     fault_reuse(false);
 }
 
+static zm_leak_fault_t seen;
+
+static void look_at(void *p)
+{
+    fault_on_free(NULL);
+    (void)leak_free(p, 101, 1, &seen); /* a wrong size, which frees nothing */
+}
+
+/* Once the backend has a block back, another thread may be given it: its record must be gone then.
+ */
+static void test_record_goes_first(void **state)
+{
+    (void)state;
+    void *p = leak_calloc(100, 1);
+    fault_on_free(look_at);
+    assert_int_equal(leak_free(p, 100, 1, NULL), ZM_OK);
+    assert_int_equal(seen.kind, ZM_FAULT_FREED);
+    assert_int_equal(seen.block, (uintptr_t)p);
+    assert_unchanged(0, 0, 0);
+}
+
 /* What the tracker keeps is bounded by the sites and by the most blocks that were live at once. */
 static void test_what_is_kept(void **state)
 {
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_faults_without_memory),
         cmocka_unit_test(test_impossible_blocks),
         cmocka_unit_test(test_reused_address),
+        cmocka_unit_test(test_record_goes_first),
         cmocka_unit_test(test_what_is_kept),
     };
     return cmocka_run_group_tests_name("out of memory, leak", tests, NULL, NULL);
