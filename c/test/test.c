@@ -68,6 +68,7 @@ bool in_child(bool (*f)(const void *arg), const void *arg)
 /* The sanitizers ask for these by name. A size that no machine has is a test here, not an error. */
 const char *__asan_default_options(void);
 const char *__tsan_default_options(void);
+const char *__tsan_default_suppressions(void);
 const char *__ubsan_default_options(void);
 
 const char *__asan_default_options(void)
@@ -78,6 +79,15 @@ const char *__asan_default_options(void)
 const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
+}
+
+/* jemalloc makes an arena, with its locks, in one thread and publishes it to others, its own
+ * background thread among them, by an atomic store; that is not instrumented, so that the first use
+ * of such a lock seems to race with its making. Nothing of ours is below that function.
+ */
+const char *__tsan_default_suppressions(void)
+{
+    return "race:malloc_mutex_init\n";
 }
 
 const char *__ubsan_default_options(void)
