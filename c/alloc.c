@@ -107,6 +107,8 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     if (len > ZM_MAX_SIZE / size)
         return ZM_ENOMEM;
     size_t got = b->fill(size, out, len);
+    if (got < len && zm_depot_trim(true))
+        got += b->fill(size, out + got, len - got);
     if (got < len) {
         b->flush(out, got);
         return ZM_ENOMEM;

@@ -78,6 +78,7 @@ have_jemalloc() {
 
 have_bzip2() { command -v bzip2 >/dev/null; }
 
+have_cxx() { command -v "${CXX:-c++}" >/dev/null; }
 have_cmocka() {
     compiles -lcmocka <<<'#include <stdarg.h>
         #include <stddef.h>
@@ -151,6 +152,7 @@ for thing in "$@"; do
         ;;
     ctest)
         need cmocka have_cmocka libcmocka-dev
+        need "a C++ compiler" have_cxx g++
         have_sanitizers || need "the compiler's sanitizers" have_sanitizers "$(sanitizer_package)"
         ;;
     lint) need "clang-format, cppcheck or shellcheck" have_lint clang-format cppcheck shellcheck ;;

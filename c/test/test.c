@@ -82,12 +82,15 @@ const char *__tsan_default_options(void)
 }
 
 /* jemalloc makes an arena, with its locks, in one thread and publishes it to others, its own
- * background thread among them, by an atomic store; that is not instrumented, so that the first use
- * of such a lock seems to race with its making. Nothing of ours is below that function.
+ * background thread among them, by an atomic store. That is not instrumented, so that the first use
+ * of such a lock seems to race with its making, or with the mapping of the memory that it is in; of
+ * these two the stack may be forgotten. Nothing of ours is below any of the three.
  */
 const char *__tsan_default_suppressions(void)
 {
-    return "race:malloc_mutex_init\n";
+    return "race:malloc_mutex_trylock_final\n"
+           "race:malloc_mutex_init\n"
+           "race:pages_map\n";
 }
 
 const char *__ubsan_default_options(void)
