@@ -9,9 +9,10 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// The path that nearly every Calloc and Free takes: a block from, or back to, the cache of this P
-// (see pin_linkname.go), which costs a few instructions and no lock. Only when both magazines of its size
-// class are spent, or full, one is exchanged at the depot in C, whole.
+// Calloc and Free take a block from, or put it back to, the cache of this P (see pin_linkname.go),
+// which costs a few instructions and no lock; fast.go takes the common case first where it is
+// compiled in. Only when both magazines of a size class are spent, or full, one is exchanged at the
+// depot in C, whole.
 //
 // A pinned goroutine must not call C: coming back, the P may be another thread's. So it takes the
 // magazine out of its cache, unpins, and exchanges it; pinned again, perhaps elsewhere, it finds
@@ -74,8 +75,8 @@ func alloc(f call, n int, _ []string) ([]byte, error) {
 	return cleared(p, n, sampled), nil
 }
 
-// freeBlock frees a block of n bytes.
-func freeBlock(p unsafe.Pointer, n uintptr) {
+// freeCached frees a block of n bytes.
+func freeCached(p unsafe.Pointer, n uintptr) {
 	if n > c.SmallMax {
 		c.Free(p, n)
 		return
@@ -128,17 +129,22 @@ func sampleAlloc([]byte) {}
 // cleared makes n zero bytes of a block that was in a cache.
 func cleared(p unsafe.Pointer, n int, sampled bool) []byte {
 	c.Unpoison(p, uintptr(n))
+	zero(p, uintptr(n))
 	b := bytesAt(p, n)
-	if 16 <= n && n <= 32 { // a tenth faster than the call that clear is
-		*(*[16]byte)(p) = [16]byte{}
-		*(*[16]byte)(unsafe.Add(p, n-16)) = [16]byte{}
-	} else {
-		clear(b)
-	}
 	if sampled {
 		sampleAlloc(b)
 	}
 	return b
+}
+
+// zero clears n bytes, at least one.
+func zero(p unsafe.Pointer, n uintptr) {
+	if 16 <= n && n <= 32 { // a tenth faster than the call that clear is
+		*(*[16]byte)(p) = [16]byte{}
+		*(*[16]byte)(unsafe.Add(p, n-16)) = [16]byte{}
+	} else {
+		clear(unsafe.Slice((*byte)(p), n))
+	}
 }
 
 // countAlloc counts a block of n bytes and says whether it is one to sample.
@@ -186,7 +192,7 @@ func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
 	return cleared(p, n, sampled), nil
 }
 
-// freeExchange is freeBlock where both magazines of the pinned cache k are full.
+// freeExchange is freeCached where both magazines of the pinned cache k are full.
 //
 //go:noinline
 func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {

@@ -2,6 +2,7 @@ package z
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -19,11 +20,7 @@ const MaxArrayLen = c.MaxSize
 // Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
 // MaxArrayLen, and with a message where n is negative. TryCalloc returns the former.
 func Calloc(n int, tag ...string) []byte {
-	b, err := alloc(calloc, n, tag)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return bytesAt(callocBlock(n, tag), n)
 }
 
 // TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
@@ -35,11 +32,7 @@ func TryCalloc(n int, tag ...string) ([]byte, error) {
 // CallocNoRef is Calloc. The name is kept for programs written for packages in which the two
 // differ.
 func CallocNoRef(n int, tag ...string) []byte {
-	b, err := alloc(callocNoRef, n, tag)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return bytesAt(callocBlock(n, tag), n)
 }
 
 // CallocAligned is Calloc with the first byte at a multiple of align bytes, a power of two up to
@@ -51,11 +44,7 @@ func CallocAligned(n, align int, tag ...string) []byte {
 		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",
 			align, c.MaxAlign))
 	}
-	b, err := allocAligned(n, align, tag)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return bytesAt(must(allocAligned(n, align, tag)), n)
 }
 
 // call is a function of this file, for messages; a byte costs the fast path less than a string.
@@ -64,12 +53,19 @@ type call uint8
 const (
 	calloc call = iota
 	tryCalloc
-	callocNoRef
 	callocAligned
 )
 
 func (f call) String() string {
-	return [...]string{"Calloc", "TryCalloc", "CallocNoRef", "CallocAligned"}[f]
+	return [...]string{"Calloc", "TryCalloc", "CallocAligned"}[f]
+}
+
+// must is the first byte of b, and panics with err where there is one.
+func must(b []byte, err error) unsafe.Pointer {
+	if err != nil {
+		panic(err)
+	}
+	return startOf(b)
 }
 
 // allocRest is what is left to do with sizes that need no block, and where there is none.

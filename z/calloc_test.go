@@ -144,7 +144,7 @@ func TestCalloc_BadSizes(t *testing.T) {
 		text := fmt.Sprintf("negative size %d", n)
 		wantPanic(t, func() { z.Calloc(n) }, "z: Calloc: "+text)
 		wantPanic(t, func() { _, _ = z.TryCalloc(n) }, "z: TryCalloc: "+text)
-		wantPanic(t, func() { z.CallocNoRef(n) }, "z: CallocNoRef: "+text)
+		wantPanic(t, func() { z.CallocNoRef(n) }, "z: Calloc: "+text)
 	}
 	for _, n := range []int{z.MaxArrayLen, z.MaxArrayLen + 1, math.MaxInt - 4096, math.MaxInt} {
 		b, err := z.TryCalloc(n)

@@ -32,7 +32,7 @@
 //	jemalloc   jemalloc, linked statically; `make jemalloc` installs it
 //	leak       every block is tracked with the stack that allocated it; see Leaks and Free
 //	musl       for a C library on Linux that is not glibc 2.33 or later
-//	zmem_nolinkname   does without runtime.procPin; half as fast
+//	zmem_nolinkname   does without the runtime's innards; half as fast
 //
 // In a build with several backends, the environment variable ZMEM_BACKEND (libc or jemalloc)
 // chooses another than the default; any other value makes the first allocation panic.

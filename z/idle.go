@@ -4,6 +4,7 @@ package z
 
 import (
 	"runtime"
+	"sync"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -19,7 +20,13 @@ type sentinel struct{ _ *byte } // a pointer keeps it out of the tiny allocator'
 // watchGC has afterGC run after the next garbage collection, and every one after it.
 func watchGC() { runtime.SetFinalizer(new(sentinel), (*sentinel).afterGC) }
 
+// givingBack is held while blocks go back. Without it, ReturnMemory could find the depot empty and
+// purge the backend while afterGC has yet to free what it took from there.
+var givingBack sync.Mutex
+
 func (s *sentinel) afterGC() {
+	givingBack.Lock()
+	defer givingBack.Unlock()
 	drainIdle()
 	c.DepotTrim(false)
 	runtime.SetFinalizer(s, (*sentinel).afterGC)
@@ -27,6 +34,8 @@ func (s *sentinel) afterGC() {
 
 // returnMemory gives all that is free back to the system.
 func returnMemory() c.Err {
+	givingBack.Lock()
+	defer givingBack.Unlock()
 	drainAll()
 	return c.ReturnMemory()
 }

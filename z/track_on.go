@@ -10,14 +10,17 @@ import (
 )
 
 // How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, alloc, Calloc), and from within freeBlock likewise.
+// (Callers, track, callocBlock, Calloc), and from within freeBlock likewise.
 const (
 	skipToCallocCaller = 4
 	skipToFreeCaller   = 3
 )
 
-// alloc makes n zero bytes for every Calloc function but CallocAligned.
+// alloc makes n zero bytes for TryCalloc.
 func alloc(f call, n int, tag []string) ([]byte, error) { return track(f, n, 0, tag) }
+
+// callocBlock makes n zero bytes for Calloc.
+func callocBlock(n int, tag []string) unsafe.Pointer { return must(track(calloc, n, 0, tag)) }
 
 // allocAligned makes n zero bytes at a multiple of align.
 func allocAligned(n, align int, tag []string) ([]byte, error) {

@@ -1,0 +1,73 @@
+//go:build gc && !zmem_nolinkname && !leak && !race && !asan && !msan
+
+package z
+
+import (
+	"runtime"
+	"testing"
+)
+
+// Should this fail with a new version of Go, then that keeps g.m.p elsewhere: everything works, but
+// Calloc and Free take half as long again.
+func TestFast_FindsP(t *testing.T) {
+	if fastProcs != maxProcs {
+		t.Fatalf("g.m.p was not found in %s", runtime.Version())
+	}
+	Free(Calloc(32)) // so that this P has a cache
+	procPin()
+	fast := cacheOfP()
+	pinned := pin()
+	procUnpin()
+	procUnpin()
+	if fast != pinned {
+		t.Errorf("the cache is %p one way and %p the other", fast, pinned)
+	}
+}
+
+func TestFast_UnknownLayoutIsRefused(t *testing.T) {
+	notInG := uintptr(1)<<62 - uintptr(getg()) // where nothing can be mapped
+	for _, offsetofM := range []uintptr{0, 8, offsetofM - 8, notInG} {
+		if at, procs := findP(offsetofM); at != 0 || procs != 0 {
+			t.Errorf("with g.m at %d: found m.p at %d, for %d Ps", int64(offsetofM), at, procs)
+		}
+	}
+}
+
+// Without the fast path all is as with it.
+func TestFast_CanBeWithout(t *testing.T) {
+	defer func(procs uint32) { fastProcs = procs }(fastProcs)
+	fastProcs = 0
+	bytes, objects := NumAllocBytes(), NumAllocs()
+	for n := range 3000 {
+		b := Calloc(n)
+		if len(b) != n || cap(b) != n {
+			t.Fatalf("Calloc(%d) has length %d, capacity %d", n, len(b), cap(b))
+		}
+		for i := range b {
+			if b[i] != 0 {
+				t.Fatalf("Calloc(%d) is not zero", n)
+			}
+			b[i] = 1
+		}
+		Free(b)
+	}
+	if NumAllocBytes() != bytes || NumAllocs() != objects {
+		t.Errorf("%d bytes in %d blocks are left", NumAllocBytes()-bytes, NumAllocs()-objects)
+	}
+}
+
+// What is sampled, and what the loaded magazine does not have, goes the other way.
+func TestFast_LeavesSamplesAlone(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	Free(Calloc(32))
+	k := repin()
+	before := k.AllocatedObjects
+	k.SampleAt = k.AllocatedBytes // the next
+	unpin(k)
+	Free(Calloc(32))
+	k = repin()
+	defer unpin(k)
+	if k.AllocatedObjects != before+1 || k.SampleAt == k.AllocatedBytes-32 {
+		t.Errorf("%d objects rather than %d, SampleAt %d", k.AllocatedObjects, before+1, k.SampleAt)
+	}
+}
