@@ -36,7 +36,11 @@ func callocFast(n int) unsafe.Pointer
 func freeFast(p unsafe.Pointer, n uintptr)
 
 // callocSlow and freeSlow are where they go on.
-func callocSlow(n int) unsafe.Pointer      { return must(alloc(calloc, n, nil)) }
+//
+//lint:ignore U1000 by fast_amd64.s
+func callocSlow(n int) unsafe.Pointer { return must(alloc(calloc, n, nil)) }
+
+//lint:ignore U1000 by fast_amd64.s
 func freeSlow(p unsafe.Pointer, n uintptr) { freeCached(p, n) }
 
 // callocBlock makes n zero bytes for Calloc.
@@ -67,6 +71,8 @@ const (
 const offsetofM = 48
 
 // offsetofP is where an m has its p, in bytes, and fastProcs how many Ps have a fast path.
+//
+//lint:ignore U1000 by fast_amd64.s
 var offsetofP, fastProcs = findP(offsetofM)
 
 // cacheOfP returns the cache that callocFast and freeFast use on this P, or nil.
