@@ -80,8 +80,11 @@ static int open_locked(const char *path, int *fd, bool *made, struct stat *st, z
         err = corrupt("not a regular file", cause);
     else if (st->st_nlink == 0)
         err = ZM_EBUSY; /* whoever made it failed, and has removed it */
-    if (err)
+    if (err) {
+        if (*made && err != ZM_EBUSY)
+            unlink(path);
         close(*fd);
+    }
     return err;
 }
 
@@ -127,16 +130,24 @@ static int write_header(int fd, zm_cause_t *cause)
     return zm__sys_error("write", cause);
 }
 
-/* Gives b the open file, with room for `capacity` bytes behind its header. */
-static int map_file(zm_buffer_t *b, int fd, size_t capacity, size_t from, zm_cause_t *cause)
+/* Gives b the open file, with room for `capacity` bytes behind its header. Blocks are reserved from
+ * the first byte on, as the file may have been copied to where it has holes.
+ */
+static int map_file(zm_buffer_t *b, int fd, size_t capacity, zm_cause_t *cause)
 {
+    off_t end = (off_t)(ZM__FILE_HEADER + b->len);
+    if (ftruncate(fd, end) != 0) /* so that what is added later starts as zeroes */
+        return zm__sys_error("ftruncate", cause);
     size_t size = zm__map_round(ZM__FILE_HEADER + capacity);
-    int err = zm__file_reserve(fd, from, size, cause);
+    int err = zm__file_reserve(fd, 0, size, cause);
     if (err)
         return err;
     char *p = zm__map_new(fd, size);
-    if (!p)
-        return zm__sys_error("mmap", cause);
+    if (!p) {
+        err = zm__sys_error("mmap", cause);
+        (void)!ftruncate(fd, end);
+        return err;
+    }
     zm__buffer_adopt(b, ZM_BUFFER_FILE, p + ZM__FILE_HEADER, size - ZM__FILE_HEADER, fd);
     return ZM_OK;
 }
@@ -157,22 +168,16 @@ int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_caus
         zm__buffer_free(b);
         return err;
     }
-    if (st.st_size == 0)
-        err = write_header(fd, cause);
-    else
-        err = read_header(fd, (uint64_t)st.st_size, &b->len, cause);
-    size_t end = ZM__FILE_HEADER + b->len;
-    if (!err && ftruncate(fd, (off_t)end) != 0) /* so that what is added later starts as zeroes */
-        err = zm__sys_error("ftruncate", cause);
-    if (!err) {
-        if (capacity < b->len)
-            capacity = b->len;
-        err = map_file(b, fd, capacity < ZM__BUFFER_MIN ? ZM__BUFFER_MIN : capacity, 0, cause);
-    }
+    bool empty = st.st_size == 0;
+    err = empty ? write_header(fd, cause) : read_header(fd, (uint64_t)st.st_size, &b->len, cause);
+    if (capacity < b->len)
+        capacity = b->len;
+    if (!err)
+        err = map_file(b, fd, capacity < ZM__BUFFER_MIN ? ZM__BUFFER_MIN : capacity, cause);
     if (err) {
         if (made)
             unlink(path);
-        else if (st.st_size == 0)
+        else if (empty)
             (void)!ftruncate(fd, 0);
         close(fd);
         zm__buffer_free(b);

@@ -45,9 +45,11 @@ int zm__file_tmp_named(const char *dir, int *fd, zm_cause_t *cause)
     if (!path)
         return ZM_ENOMEM;
     memcpy(path, dir, len);
-    memcpy(path + len, name, sizeof name);
+    do {
+        memcpy(path + len, name, sizeof name);
+        *fd = mkstemp(path);
+    } while (*fd < 0 && errno == EINTR);
     int err = ZM_OK;
-    *fd = mkstemp(path);
     if (*fd < 0) {
         err = zm__sys_error("mkstemp", cause);
     } else {

@@ -282,13 +282,15 @@ func TestNewBufferPersistent_AfterKill(t *testing.T) {
 
 // fillDisk writes until there is no room, in each mode that writes to dir, and prints what Write said.
 func fillDisk(dir string) {
-	modes := map[string]func() (*z.Buffer, error){
-		"temporary":  func() (*z.Buffer, error) { return z.NewBufferTmp(dir, 0) },
-		"moved":      func() (*z.Buffer, error) { return z.NewBuffer(0).WithAutoMmap(1000, dir), nil },
-		"persistent": func() (*z.Buffer, error) { return z.NewBufferPersistent(dir+"/buffer", 0) },
-	}
-	for name, make := range modes {
-		b, err := make()
+	for _, mode := range []struct {
+		name string
+		make func() (*z.Buffer, error)
+	}{
+		{"temporary", func() (*z.Buffer, error) { return z.NewBufferTmp(dir, 0) }},
+		{"moved", func() (*z.Buffer, error) { return z.NewBuffer(0).WithAutoMmap(1000, dir), nil }},
+		{"persistent", func() (*z.Buffer, error) { return z.NewBufferPersistent(dir+"/buffer", 0) }},
+	} {
+		b, err := mode.make()
 		if err != nil {
 			panic(err)
 		}
@@ -307,7 +309,7 @@ func fillDisk(dir string) {
 			panic("the bytes differ")
 		}
 		used := len(want) > 900<<10 // of 1 MiB
-		fmt.Printf("%s: %v, %v %v %v\n", name, err, errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), used)
+		fmt.Printf("%s: %v, %v %v %v\n", mode.name, err, errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), used)
 		if err := b.Release(); err != nil {
 			panic(err)
 		}
