@@ -25,8 +25,9 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		}
 		k = b.ctl
 	}
-	copy(bytesAt(at(k.Data, k.Len), len(p)), p)
-	k.Len += uintptr(len(p))
+	off := k.Len
+	k.Len = off + uintptr(len(p))
+	copy(bytesAt(at(k.Data, off), len(p)), p)
 	return len(p), nil
 }
 
@@ -39,8 +40,9 @@ func (b *Buffer) WriteString(s string) (int, error) {
 		}
 		k = b.ctl
 	}
-	copy(bytesAt(at(k.Data, k.Len), len(s)), s)
-	k.Len += uintptr(len(s))
+	off := k.Len
+	k.Len = off + uintptr(len(s))
+	copy(bytesAt(at(k.Data, off), len(s)), s)
 	return len(s), nil
 }
 

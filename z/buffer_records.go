@@ -32,11 +32,11 @@ func (b *Buffer) WriteSlice(s []byte) { copy(b.SliceAllocate(len(s)), s) }
 func (b *Buffer) Slice(offset int) (record []byte, next int) {
 	k := b.use("Slice")
 	off := uintptr(offset)
-	if off >= k.Len {
-		if offset < 0 {
-			noRecord(off)
-		}
+	if offset >= 0 && off >= k.Len {
 		return nil, -1
+	}
+	if off < k.Start || off > k.Len || !isRecord(k, off) {
+		noRecord(off)
 	}
 	record = recordAt(k, off)
 	end := off + lenSize + uintptr(len(record))
@@ -46,12 +46,16 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 	return record, int(end)
 }
 
-// recordAt is the record at an offset below k.Len. (room wraps around where it would be negative.)
+// isRecord says whether there is a whole record at an offset from k.Start to k.Len. room wraps around
+// where it would be negative.
+func isRecord(k *c.Buffer, off uintptr) bool {
+	room := k.Len - off - lenSize
+	return room <= k.Len && le64(at(k.Data, off)) <= uint64(room)
+}
+
+// recordAt is the record at an offset where there is one.
 func recordAt(k *c.Buffer, off uintptr) []byte {
-	p, room := at(k.Data, off), k.Len-off-lenSize
-	if off < k.Start || room > k.Len || le64(p) > uint64(room) {
-		noRecord(off)
-	}
+	p := at(k.Data, off)
 	return bytesAt(at(p, lenSize), int(le64(p)))
 }
 
@@ -65,6 +69,9 @@ func noRecord(off uintptr) {
 func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 	k := b.use("SliceIterate")
 	for off := k.Start; off < k.Len; k = b.use("SliceIterate") {
+		if !isRecord(k, off) {
+			noRecord(off)
+		}
 		record := recordAt(k, off)
 		if err := f(record); err != nil {
 			return err
@@ -88,6 +95,9 @@ func (b *Buffer) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		k := b.use("All")
 		for off := k.Start; off < k.Len; k = b.use("All") {
+			if !isRecord(k, off) {
+				noRecord(off)
+			}
 			record := recordAt(k, off)
 			if !yield(int(off), record) {
 				return

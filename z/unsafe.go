@@ -22,5 +22,5 @@ func startOf(b []byte) unsafe.Pointer {
 func at(p unsafe.Pointer, i uintptr) unsafe.Pointer { return unsafe.Add(p, i) }
 
 // le64 is the little-endian number at p, and putLE64 writes one.
-func le64(p unsafe.Pointer) uint64       { return binary.LittleEndian.Uint64(bytesAt(p, 8)) }
-func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64(bytesAt(p, 8), v) }
+func le64(p unsafe.Pointer) uint64       { return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) }
+func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]byte)(p)[:], v) }

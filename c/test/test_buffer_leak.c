@@ -1,6 +1,7 @@
 //go:build leak
 
-/* test_buffer_leak.c: under the leak tag a Buffer is what its creator holds, whatever it grows to. */
+/* test_buffer_leak.c: under the leak tag a Buffer is what its creator holds, whatever it grows to.
+ */
 #include <string.h>
 
 #include "test.h"

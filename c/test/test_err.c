@@ -4,8 +4,8 @@
 
 #include "test.h"
 
-static const int codes[] = {ZM_OK, ZM_ENOMEM, ZM_EINVAL, ZM_EBACKEND, ZM_ENOTSUP, ZM_ESYS,
-                            ZM_ELIMIT, ZM_EBUSY, ZM_ECORRUPT, ZM_EVERSION};
+static const int codes[] = {ZM_OK,   ZM_ENOMEM, ZM_EINVAL, ZM_EBACKEND, ZM_ENOTSUP,
+                            ZM_ESYS, ZM_ELIMIT, ZM_EBUSY,  ZM_ECORRUPT, ZM_EVERSION};
 
 static void test_codes_differ(void **state)
 {
