@@ -115,7 +115,7 @@ typedef struct zm_buffer {
     size_t len;   /* where the next byte goes, counted from data */
     size_t cap;   /* up to where bytes go without growing */
     size_t start; /* where the first byte went: 8, or 0 in a view */
-    size_t size;  /* bytes that there are at data */
+    size_t size;  /* bytes that there are at data; 0 in a view */
     size_t max;   /* what cap must never pass */
     size_t spill; /* what size must not pass outside of a file; SIZE_MAX: it may */
     char *dir;    /* folder of temporary files, NUL-terminated, or NULL */

@@ -24,26 +24,26 @@ import (
 // which has its length, 8 bytes, in front of it; mixed, records are not found again.
 //
 // Slices of a Buffer's memory have no spare capacity. They are valid until the Buffer grows, which
-// may move it, and until Release; after Reset they are written over. Offsets stay valid until Reset.
-// Fresh bytes are zero; those that a Reset freed are what they were.
+// may move it, and until Release; after Reset they are written over. Offsets stay valid until
+// Reset. Fresh bytes are zero; those that a Reset freed are what they were.
 //
 // A Buffer is for one goroutine at a time. Any number may read it as long as none changes it. Who
-// makes one calls Release. NumAllocBytes counts the heap and anonymous mappings, and a control block
-// of 72 bytes for each Buffer; it does not count what is in a file, since the system writes that
-// out when memory is short.
+// makes one calls Release. NumAllocBytes counts the heap and anonymous mappings, and a control
+// block of 72 bytes for each Buffer; it does not count what is in a file, since the system writes
+// that out when memory is short.
 //
-// Methods that return no error panic where there is no memory, a limit is reached or the disk is full,
-// with the error that TryGrow would have returned; the Buffer is as it was then. They also panic, as
-// do all but Release, on a Buffer that was released, and where n is negative or an offset is not in
-// the Buffer.
+// Methods that return no error panic where there is no memory, a limit is reached or the disk is
+// full, with the error that TryGrow would have returned; the Buffer is as it was then. They also
+// panic, as do all but Release, on a Buffer that was released, and where n is negative or an offset
+// is not in the Buffer.
 type Buffer struct {
 	ctl  *c.Buffer // in C memory, but for a view; nil before it is made and after Release
 	path string    // of its file or of the folder for temporary ones, for errors
 }
 
-// NewBuffer makes a Buffer with room for capacity bytes, the 8 reserved ones included, and for 64 at
-// least. A tag names it in the reports of the leak tag; only the first is used. It panics as Calloc
-// does.
+// NewBuffer makes a Buffer with room for capacity bytes, the 8 reserved ones included, and for 64
+// at least. A tag names it in the reports of the leak tag; only the first is used. It panics as
+// Calloc does.
 func NewBuffer(capacity int, tag ...string) *Buffer {
 	k := c.NewBuffer(size("NewBuffer", capacity))
 	if k == nil {
@@ -58,13 +58,13 @@ func NewBuffer(capacity int, tag ...string) *Buffer {
 // (StartOffset is 0), and Release leaves s alone.
 func NewBufferSlice(s []byte) *Buffer {
 	n := uintptr(len(s))
-	return &Buffer{ctl: &c.Buffer{Data: startOf(s), Len: n, Cap: n, Size: n, Max: n, Kind: c.BufferView}}
+	return &Buffer{ctl: &c.Buffer{Data: startOf(s), Len: n, Cap: n, Kind: c.BufferView}}
 }
 
-// WithMaxSize bounds the memory that the Buffer may grow to, in bytes, the 8 reserved ones included,
-// and returns the Buffer: beyond it is ErrLimit. Mappings end at a whole page, and while the Buffer
-// moves from one kind of memory to the next it has both. 0 is no bound. What the Buffer has already
-// it keeps.
+// WithMaxSize bounds the memory that the Buffer may grow to, in bytes, the 8 reserved ones
+// included, and returns the Buffer: beyond it is ErrLimit. Mappings end at a whole page, and while
+// the Buffer moves from one kind of memory to the next it has both. 0 is no bound. What the Buffer
+// has already it keeps.
 func (b *Buffer) WithMaxSize(max int) *Buffer {
 	k := b.use("WithMaxSize")
 	n := size("Buffer.WithMaxSize", max)
@@ -89,7 +89,8 @@ func (b *Buffer) LenNoPadding() int {
 // LenWithPadding is LenNoPadding and the reserved bytes: the offset of what is appended next.
 func (b *Buffer) LenWithPadding() int { return int(b.use("LenWithPadding").Len) }
 
-// StartOffset is the offset of the first byte or record: 8, or 0 where NewBufferSlice made the Buffer.
+// StartOffset is the offset of the first byte or record: 8, or 0 where NewBufferSlice made the
+// Buffer.
 func (b *Buffer) StartOffset() int { return int(b.use("StartOffset").Start) }
 
 // Bytes is all that was appended.
@@ -102,23 +103,23 @@ func (b *Buffer) Bytes() []byte {
 func (b *Buffer) Data(offset int) []byte {
 	k := b.use("Data")
 	if uintptr(offset) > k.Cap {
-		panic(fmt.Sprintf("z: Buffer.Data: offset %d is beyond the %d bytes that there are", offset, k.Cap))
+		panic(fmt.Sprintf("z: Buffer.Data: offset %d is not within %d bytes", offset, k.Cap))
 	}
-	return bytesAt(at(k.Data, uintptr(offset)), int(k.Cap)-offset)
+	return bytesAt(k.Data, int(k.Cap))[offset:]
 }
 
 // Grow makes room for n bytes more, so that appending them does not move the Buffer.
 func (b *Buffer) Grow(n int) { must(b.grow("Grow", n, 0)) }
 
 // TryGrow is Grow, except that it returns an error where there is no room: one that is
-// ErrOutOfMemory or ErrLimit, or a *fs.PathError (as errors.As finds it) with the system call and the
-// file or folder concerned.
+// ErrOutOfMemory or ErrLimit, or a *fs.PathError (as errors.As finds it) with the system call and
+// the file or folder concerned.
 func (b *Buffer) TryGrow(n int) error { return b.grow("TryGrow", n, 0) }
 
 // Allocate appends n bytes and returns them, to be written to. They are not aligned.
 func (b *Buffer) Allocate(n int) []byte {
 	k := b.ctl
-	if k == nil || uintptr(n) > k.Cap-k.Len {
+	if k == nil || uintptr(n) >= k.Cap-k.Len {
 		must(b.grow("Allocate", n, 0))
 		k = b.ctl
 	}
@@ -130,7 +131,7 @@ func (b *Buffer) Allocate(n int) []byte {
 // AllocateOffset appends n bytes and returns the offset of the first.
 func (b *Buffer) AllocateOffset(n int) int {
 	k := b.ctl
-	if k == nil || uintptr(n) > k.Cap-k.Len {
+	if k == nil || uintptr(n) >= k.Cap-k.Len {
 		must(b.grow("AllocateOffset", n, 0))
 		k = b.ctl
 	}
@@ -139,8 +140,8 @@ func (b *Buffer) AllocateOffset(n int) int {
 	return int(off)
 }
 
-// Reset empties the Buffer, which keeps its memory; what is appended next goes where the first bytes
-// were. For one of NewBufferPersistent that is a commit, of no bytes.
+// Reset empties the Buffer, which keeps its memory; what is appended next goes where the first
+// bytes were. For one of NewBufferPersistent that is a commit, of no bytes.
 func (b *Buffer) Reset() {
 	k := b.use("Reset")
 	if k.Kind == c.BufferFile {
@@ -186,16 +187,13 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 	k := b.use(method)
 	need := size("Buffer."+method, n)
 	if k.Kind == c.BufferView {
-		if need+more <= k.Cap-k.Len {
-			return nil
-		}
-		return fmt.Errorf("z: Buffer.%s: %d bytes more: a Buffer of NewBufferSlice cannot grow: %w",
-			method, n, ErrLimit)
+		return fmt.Errorf("z: Buffer.%s: a Buffer of NewBufferSlice is to be read: %w", method, ErrLimit)
 	}
 	var cause c.Cause
 	err := k.Grow(need+more, &cause)
 	if err == c.ELIMIT {
-		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w, %d", method, n, k.Len, ErrLimit, k.Max)
+		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w, %d", method, n, k.Len,
+			ErrLimit, k.Max)
 	}
 	if err == c.ENOMEM {
 		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w", method, n, k.Len, ErrOutOfMemory)
@@ -239,8 +237,8 @@ func must(err error) {
 	}
 }
 
-// scratch is memory for n bytes of the same kind as the Buffer's own, and what gives it back: from a
-// temporary file of its own where the Buffer is in a file.
+// scratch is memory for n bytes of the same kind as the Buffer's own, and what gives it back: from
+// a temporary file of its own where the Buffer is in a file.
 func (b *Buffer) scratch(method string, n int) ([]byte, func(), error) {
 	k := b.use(method)
 	if k.Kind == c.BufferView {

@@ -33,9 +33,11 @@ func orTmpDir(dir string) string {
 // NewBufferTmp makes a Buffer that is a mapping of a temporary file in dir from the start ("": see
 // SetTmpDir), for more than fits into memory. The file has no name, so that nothing of it is left
 // when the process ends, however that is. Its disk blocks are reserved before they are used: a full
-// disk is an error when the Buffer grows. capacity is as for NewBuffer; the error is as for TryGrow.
+// disk is an error when the Buffer grows. capacity is as for NewBuffer; the error is as for
+// TryGrow.
 func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 	const call = "NewBufferTmp"
+	mustInit()
 	dir = orTmpDir(dir)
 	n := size(call, capacity)
 	if err := checkPath(call, dir); err != nil {
@@ -50,18 +52,19 @@ func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 	return &Buffer{ctl: k, path: dir}, nil
 }
 
-// NewBufferPersistent opens the Buffer in the file of that name, or makes it where there is none, or
-// an empty one. capacity is as for NewBuffer.
+// NewBufferPersistent opens the Buffer in the file of that name, or makes it where there is none,
+// or an empty one. capacity is as for NewBuffer.
 //
 // The Buffer has what Sync, Reset or Release committed last: if the process is killed, what was
 // appended since then is gone. What was changed in place since then, before the committed length,
-// stays changed. Until Release, the file takes the room that the Buffer has grown to, and belongs to
-// it alone: cutting it makes the program crash.
+// stays changed. Until Release, the file takes the room that the Buffer has grown to, and belongs
+// to it alone: cutting it makes the program crash.
 //
 // The error is as for TryGrow, or ErrInUse where the file is open as a Buffer already, ErrCorrupt
 // where it is no Buffer's or was cut, or ErrVersion. The file is left as it was then.
 func NewBufferPersistent(path string, capacity int) (*Buffer, error) {
 	const call = "NewBufferPersistent"
+	mustInit()
 	n := size(call, capacity)
 	if err := checkPath(call, path); err != nil {
 		return nil, err
@@ -84,9 +87,9 @@ func checkPath(call, path string) error {
 		&fs.PathError{Op: "open", Path: path, Err: syscall.EINVAL})
 }
 
-// WithAutoMmap makes the Buffer move to a temporary file in dir ("": see SetTmpDir), as NewBufferTmp
-// makes it, rather than grow past threshold bytes, and returns the Buffer. 0 turns that off. It
-// panics on a Buffer that is in a file already or comes from NewBufferSlice.
+// WithAutoMmap makes the Buffer move to a temporary file in dir ("": see SetTmpDir), as
+// NewBufferTmp makes it, rather than grow past threshold bytes, and returns the Buffer. 0 turns
+// that off. It panics on a Buffer that is in a file already or comes from NewBufferSlice.
 func (b *Buffer) WithAutoMmap(threshold int, dir string) *Buffer {
 	k := b.use("WithAutoMmap")
 	n := size("Buffer.WithAutoMmap", threshold)
@@ -106,9 +109,9 @@ func (b *Buffer) WithAutoMmap(threshold int, dir string) *Buffer {
 // AutoMmapAfter is WithAutoMmap in the folder for temporary files.
 func (b *Buffer) AutoMmapAfter(size int) *Buffer { return b.WithAutoMmap(size, "") }
 
-// Sync writes a Buffer of NewBufferPersistent to disk and commits what it holds: opened again, it has
-// at least that. The name of a new file is on disk once its folder is synced, too. For other Buffers
-// Sync does nothing. An error is a *fs.PathError, as errors.As finds it.
+// Sync writes a Buffer of NewBufferPersistent to disk and commits what it holds: opened again, it
+// has at least that. The name of a new file is on disk once its folder is synced, too. For other
+// Buffers Sync does nothing. An error is a *fs.PathError, as errors.As finds it.
 func (b *Buffer) Sync() error {
 	k := b.use("Sync")
 	if k.Kind != c.BufferFile {

@@ -13,13 +13,10 @@ var (
 	_ io.WriterTo     = (*Buffer)(nil)
 )
 
-// minRead is the room, in bytes, that ReadFrom makes where there is none.
-const minRead = 512
-
 // Write appends p. It appends all of it or, where it returns an error (see TryGrow), nothing.
 func (b *Buffer) Write(p []byte) (int, error) {
 	k := b.ctl
-	if k == nil || uintptr(len(p)) > k.Cap-k.Len {
+	if k == nil || uintptr(len(p)) >= k.Cap-k.Len {
 		if err := b.grow("Write", len(p), 0); err != nil {
 			return 0, err
 		}
@@ -34,7 +31,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 // WriteString is Write of the bytes of s.
 func (b *Buffer) WriteString(s string) (int, error) {
 	k := b.ctl
-	if k == nil || uintptr(len(s)) > k.Cap-k.Len {
+	if k == nil || uintptr(len(s)) >= k.Cap-k.Len {
 		if err := b.grow("WriteString", len(s), 0); err != nil {
 			return 0, err
 		}
@@ -60,14 +57,14 @@ func (b *Buffer) WriteByte(v byte) error {
 	return nil
 }
 
-// ReadFrom appends what r reads until io.EOF. It returns the number of bytes, and the error of r or
-// that of Write; what was read before either stays in the Buffer.
+// ReadFrom appends what r reads until io.EOF, for which it needs room for a byte more. It returns the
+// number of bytes, and the error of r or that of Write; what was read before stays in the Buffer.
 func (b *Buffer) ReadFrom(r io.Reader) (int64, error) {
 	b.use("ReadFrom")
 	var total int64
 	for {
 		if k := b.ctl; k.Cap == k.Len {
-			if err := b.grow("ReadFrom", minRead, 0); err != nil {
+			if err := b.grow("ReadFrom", 1, 0); err != nil {
 				return total, err
 			}
 		}

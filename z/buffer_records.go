@@ -13,22 +13,22 @@ const lenSize = 8
 // SliceAllocate appends a record of n bytes and returns them, to be written to. n may be 0.
 func (b *Buffer) SliceAllocate(n int) []byte {
 	k := b.ctl
-	if k == nil || n < 0 || uintptr(n)+lenSize > k.Cap-k.Len {
+	if k == nil || n < 0 || uintptr(n)+lenSize >= k.Cap-k.Len {
 		must(b.grow("SliceAllocate", n, lenSize))
 		k = b.ctl
 	}
 	p := at(k.Data, k.Len)
 	k.Len += uintptr(n) + lenSize
 	putLE64(p, uint64(n))
-	return bytesAt(at(p, lenSize), n)
+	return bytesAt(p, lenSize+n)[lenSize:]
 }
 
 // WriteSlice appends a record with the bytes of s.
 func (b *Buffer) WriteSlice(s []byte) { copy(b.SliceAllocate(len(s)), s) }
 
 // Slice returns the record at offset and the offset of the next one, which is -1 after the last. At
-// the end of the Buffer, and beyond, there is no record: Slice returns nil and -1. It panics where the
-// bytes at offset cannot be a record.
+// the end of the Buffer, and beyond, there is no record: Slice returns nil and -1. It panics where
+// the bytes at offset cannot be a record.
 func (b *Buffer) Slice(offset int) (record []byte, next int) {
 	k := b.use("Slice")
 	off := uintptr(offset)
@@ -46,17 +46,18 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 	return record, int(end)
 }
 
-// isRecord says whether there is a whole record at an offset from k.Start to k.Len. room wraps around
-// where it would be negative.
+// isRecord says whether there is a whole record at an offset from k.Start to k.Len. room wraps
+// around where it would be negative.
 func isRecord(k *c.Buffer, off uintptr) bool {
 	room := k.Len - off - lenSize
 	return room <= k.Len && le64(at(k.Data, off)) <= uint64(room)
 }
 
-// recordAt is the record at an offset where there is one.
+// recordAt is the record at an offset where there is one. An empty one at the end of a view must not
+// point behind it, where the collector may find anything; Go's own slicing sees to that.
 func recordAt(k *c.Buffer, off uintptr) []byte {
 	p := at(k.Data, off)
-	return bytesAt(at(p, lenSize), int(le64(p)))
+	return bytesAt(p, lenSize+int(le64(p)))[lenSize:]
 }
 
 //go:noinline

@@ -485,19 +485,20 @@ func TestNewBufferSlice(t *testing.T) {
 		t.Errorf("%d, %d, %d", b.StartOffset(), b.LenNoPadding(), b.LenWithPadding())
 	}
 	wantRecords(t, b, [][]byte{{'a'}, {}, []byte("bcd")}, []int{0, 9, 17})
-	if _, err := b.Write([]byte{1}); !errors.Is(err, z.ErrLimit) {
-		t.Errorf("Write: %v", err)
+	kept := slices.Clone(bytes)
+	for range 2 {
+		if _, err := b.Write([]byte{1}); !errors.Is(err, z.ErrLimit) {
+			t.Errorf("Write: %v", err)
+		}
+		if err, _ := panicOf(func() { b.Allocate(0) }).(error); !errors.Is(err, z.ErrLimit) {
+			t.Errorf("Allocate: %v", err)
+		}
+		b.WithMaxSize(1000).Reset()
 	}
-	if _, err := b.Write(nil); err != nil {
-		t.Errorf("Write of nothing: %v", err)
-	}
-	wantPanic(t, func() { b.WithAutoMmap(1, "") }, "z: Buffer.WithAutoMmap")
-	b.WithMaxSize(1)
-	b.Reset()
-	b.WriteSlice([]byte("over"))
-	if string(bytes[8:12]) != "over" {
+	if !b.IsEmpty() || !slices.Equal(bytes, kept) {
 		t.Errorf("%q", bytes)
 	}
+	wantPanic(t, func() { b.WithAutoMmap(1, "") }, "z: Buffer.WithAutoMmap")
 	if err := b.Release(); err != nil {
 		t.Error(err)
 	}

@@ -28,9 +28,9 @@
 //
 // # Goroutines
 //
-// All functions may be called by any goroutine at any time, but a Buffer's methods by one at a time.
-// The memory itself is as safe to share
-// as any other slice, no more; the race detector does not watch it.
+// All functions may be called by any goroutine at any time, but a Buffer's methods by one at a
+// time. The memory itself is as safe to share as any other slice, no more; the race detector does
+// not watch it.
 //
 // # Build tags
 //

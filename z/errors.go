@@ -16,8 +16,8 @@ var ErrOutOfMemory = errors.New("out of memory")
 // What errors.Is finds in the errors of a Buffer, beside ErrOutOfMemory and those of the system
 // (fs.ErrNotExist, fs.ErrPermission, syscall.ENOSPC and so on).
 var (
-	// ErrLimit: growing would pass the size set by WithMaxSize.
-	ErrLimit = errors.New("beyond the size set by WithMaxSize")
+	// ErrLimit: it would pass the size set by WithMaxSize.
+	ErrLimit = errors.New("beyond the limit")
 	// ErrInUse: the file is open as a Buffer already, here or in another process.
 	ErrInUse = errors.New("in use by another Buffer")
 	// ErrCorrupt: the file is no Buffer's, or is damaged.
