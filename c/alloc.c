@@ -20,8 +20,8 @@ static shard_t shards[SHARDS];
 static atomic_uint dealt;               /* shards given out so far */
 static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
 
-/* Adds to the counters of this thread's shard; negative numbers come as their complement. */
-static void count(uint64_t bytes, uint64_t objects)
+/* In this thread's shard. */
+void zm__count(uint64_t bytes, uint64_t objects)
 {
     if (my_shard == 0)
         my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
@@ -77,7 +77,7 @@ void *zm_calloc_aligned(size_t n, size_t align)
     if (!p && zm_depot_trim(true))
         p = b->calloc(reserve_size(n), align);
     if (p)
-        count(n, 1);
+        zm__count(n, 1);
     return p;
 }
 
@@ -91,7 +91,7 @@ void zm_free(void *p, size_t n)
     const zm__backend_t *b = zm__backend();
     if (!p || !b)
         return;
-    count(0 - (uint64_t)n, 0 - (uint64_t)1);
+    zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__unpoison_blocks(&p, 1);
     b->free(p);
 }
@@ -115,7 +115,7 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     }
     for (size_t i = 0; i < len; i++)
         memset(out[i], 0, n);
-    count((uint64_t)n * len, len);
+    zm__count((uint64_t)n * len, len);
     return ZM_OK;
 }
 
@@ -131,7 +131,7 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
         freed += run;
     }
     if (freed)
-        count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
+        zm__count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
 }
 
 size_t zm_good_size(size_t n)

@@ -118,6 +118,38 @@ func (s *Site) Tag() string {
 	return string(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), end)), s.ntag))
 }
 
+// Where the bytes of a Buffer are.
+const (
+	BufferHeap = C.ZM_BUFFER_HEAP
+	BufferAnon = C.ZM_BUFFER_ANON
+	BufferTmp  = C.ZM_BUFFER_TMP
+	BufferFile = C.ZM_BUFFER_FILE
+	BufferView = C.ZM_BUFFER_VIEW
+)
+
+// Buffer mirrors zm_buffer_t.
+type Buffer struct {
+	Data  unsafe.Pointer
+	Len   uintptr
+	Cap   uintptr
+	Start uintptr
+	Size  uintptr
+	Max   uintptr
+	spill uintptr
+	dir   unsafe.Pointer
+	fd    int32
+	Kind  int32
+}
+
+// Cause mirrors zm_cause_t.
+type Cause struct {
+	what unsafe.Pointer
+	Code int64
+}
+
+// What is the text of the field, or "" where there is none.
+func (k *Cause) What() string { return C.GoString((*C.char)(k.what)) }
+
 // The mirrors agree with C: a difference is a negative unsigned constant, which does not compile.
 const (
 	_ = -(unsafe.Sizeof(MemStats{}) ^ C.sizeof_zm_memstats_t)
@@ -167,4 +199,20 @@ const (
 	_ = -(unsafe.Offsetof(LeakFault{}.Size) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.size))
 	_ = -(unsafe.Offsetof(LeakFault{}.AllocSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.alloc_site))
 	_ = -(unsafe.Offsetof(LeakFault{}.FreeSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.free_site))
+
+	_ = -(unsafe.Sizeof(Buffer{}) ^ C.sizeof_zm_buffer_t)
+	_ = -(unsafe.Offsetof(Buffer{}.Data) ^ unsafe.Offsetof(C.zm_buffer_t{}.data))
+	_ = -(unsafe.Offsetof(Buffer{}.Len) ^ unsafe.Offsetof(C.zm_buffer_t{}.len))
+	_ = -(unsafe.Offsetof(Buffer{}.Cap) ^ unsafe.Offsetof(C.zm_buffer_t{}.cap))
+	_ = -(unsafe.Offsetof(Buffer{}.Start) ^ unsafe.Offsetof(C.zm_buffer_t{}.start))
+	_ = -(unsafe.Offsetof(Buffer{}.Size) ^ unsafe.Offsetof(C.zm_buffer_t{}.size))
+	_ = -(unsafe.Offsetof(Buffer{}.Max) ^ unsafe.Offsetof(C.zm_buffer_t{}.max))
+	_ = -(unsafe.Offsetof(Buffer{}.spill) ^ unsafe.Offsetof(C.zm_buffer_t{}.spill))
+	_ = -(unsafe.Offsetof(Buffer{}.dir) ^ unsafe.Offsetof(C.zm_buffer_t{}.dir))
+	_ = -(unsafe.Offsetof(Buffer{}.fd) ^ unsafe.Offsetof(C.zm_buffer_t{}.fd))
+	_ = -(unsafe.Offsetof(Buffer{}.Kind) ^ unsafe.Offsetof(C.zm_buffer_t{}.kind))
+
+	_ = -(unsafe.Sizeof(Cause{}) ^ C.sizeof_zm_cause_t)
+	_ = -(unsafe.Offsetof(Cause{}.what) ^ unsafe.Offsetof(C.zm_cause_t{}.what))
+	_ = -(unsafe.Offsetof(Cause{}.Code) ^ unsafe.Offsetof(C.zm_cause_t{}.code))
 )

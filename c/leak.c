@@ -363,3 +363,39 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
         describe(fault, ZM_FAULT_FOREIGN, &(record_t){0}, NULL);
     return ZM_EINVAL;
 }
+
+/* ---- Blocks that stand for more than themselves ---------------------------------------------- */
+
+void *zm__leak_calloc(size_t n)
+{
+    return zm_leak_calloc(n, 0, NULL, 0, NULL, 0);
+}
+
+void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
+{
+    record_shard_t *shard = shard_of((uintptr_t)block);
+    pthread_mutex_lock(&shard->lock);
+    const record_t *r = record_find(shard, (uintptr_t)block);
+    site_count(r->alloc_site, (int64_t)bytes, (int64_t)objects);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
+                        size_t ntag, const uintptr_t *pcs, size_t npcs)
+{
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    if (!site)
+        return;
+    record_shard_t *shard = shard_of((uintptr_t)block);
+    pthread_mutex_lock(&shard->lock);
+    record_t *r = record_find(shard, (uintptr_t)block);
+    site_count(r->alloc_site, -(int64_t)bytes, -(int64_t)objects);
+    site_count(site, (int64_t)bytes, (int64_t)objects);
+    r->alloc_site = site;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void zm__leak_free(void *block, size_t n)
+{
+    zm_leak_free(block, n, NULL, 0, NULL);
+}

@@ -73,6 +73,104 @@ static inline void **zm__blocks(zm_magazine_t *m)
     return (void **)(m + 1);
 }
 
+/* ---- alloc.c ------------------------------------------------------------------------------ */
+
+/* Adds to what zm_num_alloc_bytes and zm_num_allocs return; negative numbers as their complement.
+ */
+void zm__count(uint64_t bytes, uint64_t objects);
+
+/* ---- leak.c, leak_off.c --------------------------------------------------------------------- */
+
+/* A block from zm_calloc whose site, under the leak tag, counts other memory that belongs to it as
+ * well: zm__leak_add adds that; negative numbers come as their complement. zm__leak_attribute moves
+ * all of it, the block included, to the site of another stack.
+ */
+void *zm__leak_calloc(size_t n);
+void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects);
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
+                        size_t ntag, const uintptr_t *pcs, size_t npcs);
+void zm__leak_free(void *block, size_t n);
+
+/* ---- map.c, map_linux.c, map_posix.c -------------------------------------------------------- */
+
+/* n, at most ZM_MAX_SIZE, rounded up to whole pages. */
+size_t zm__map_round(size_t n);
+
+/* A mapping of n bytes, whole pages: anonymous and zero where fd is -1, else of the first n bytes
+ * of that file, shared. NULL with errno set where there is none.
+ */
+void *zm__map_new(int fd, size_t n);
+
+/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now;
+ * NULL with errno set where that fails, p being as it was.
+ */
+void *zm__map_grow(void *p, size_t old, size_t n, int fd);
+void zm__map_free(void *p, size_t n);
+
+/* ZM_ENOMEM or ZM_ESYS by errno, after a system call that failed; fills in cause if it is not NULL.
+ */
+int zm__sys_error(const char *call, zm_cause_t *cause);
+
+/* open that does not give up at a signal. */
+int zm__file_open(const char *path, int flags, unsigned mode);
+
+/* Opens a new file in dir that has no name. zm__file_tmp_named gives it one for a moment. */
+int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause);
+int zm__file_tmp_named(const char *dir, int *fd, zm_cause_t *cause);
+
+/* Makes a file `to` bytes long and reserves its disk blocks from byte `from` on, which is not
+ * behind its end. What is new is zero. Where it fails the file is as long as it was. zm__file_zeros
+ * does it on every system, by writing what is new.
+ */
+int zm__file_reserve(int fd, size_t from, size_t to, zm_cause_t *cause);
+int zm__file_zeros(int fd, size_t to, zm_cause_t *cause);
+
+/* Whether this process may not make a file so long, errno being EFBIG then. Asked before, since
+ * trying it would raise SIGXFSZ.
+ */
+bool zm__file_beyond_limit(size_t to);
+
+/* Makes a mapping of n bytes, whole pages, of a new file in dir (NULL: /tmp), their blocks
+ * reserved; *fd stays open.
+ */
+int zm__map_tmpfile(const char *dir, size_t n, void **out, int *fd, zm_cause_t *cause);
+
+/* ---- buffer.c, buffer_file.c ----------------------------------------------------------------- */
+
+#define ZM__BUFFER_START 8   /* offset of a Buffer's first byte */
+#define ZM__BUFFER_MIN 64    /* the least that one holds, in bytes */
+#define ZM__FILE_HEADER 4096 /* bytes in front of a Buffer that is in a file */
+
+/* A Buffer without memory whose temporary files go to the folder that the first ndir bytes of dir
+ * name, or NULL. Freed by zm__buffer_free, or by zm_buffer_release once it has memory.
+ */
+zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir);
+void zm__buffer_free(zm_buffer_t *b);
+
+/* Gives b memory in place of what it had, which the caller has copied and frees. */
+void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd);
+
+/* The file of a Buffer of kind ZM_BUFFER_FILE: what zm_buffer_open reads. */
+void zm__buffer_commit(zm_buffer_t *b);
+int zm__buffer_close(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Numbers as records and files have them. */
+static inline uint64_t zm__le64(const void *p)
+{
+    const unsigned char *b = p;
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | b[i];
+    return v;
+}
+
+static inline void zm__put_le64(void *p, uint64_t v)
+{
+    unsigned char *b = p;
+    for (int i = 0; i < 8; i++)
+        b[i] = (unsigned char)(v >> (8 * i));
+}
+
 /* ---- asan_on.c, asan_off.c ----------------------------------------------------------------- */
 
 /* Under AddressSanitizer, makes any use of the n bytes at p an error, or allows it again. */

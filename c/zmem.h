@@ -45,7 +45,11 @@ typedef enum zm_err {
     ZM_EINVAL = -2,   /* an argument is out of its range */
     ZM_EBACKEND = -3, /* ZMEM_BACKEND names no backend that is compiled in */
     ZM_ENOTSUP = -4,  /* this backend or system cannot do it */
-    ZM_ESYS = -5,     /* the backend itself reported an error */
+    ZM_ESYS = -5,     /* the backend or the system reported an error */
+    ZM_ELIMIT = -6,   /* beyond the limit that was set */
+    ZM_EBUSY = -7,    /* in use by another */
+    ZM_ECORRUPT = -8, /* a file that is not what it should be, or is damaged */
+    ZM_EVERSION = -9, /* a file in a format of another version */
 } zm_err_t;
 
 /* A sentence in English for a zm_err_t; never NULL. Static storage: do not free. */
@@ -178,6 +182,110 @@ void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
  * of them. Returns whether there were any. Allocating does it by itself before it gives up.
  */
 bool zm_depot_trim(bool all);
+
+/* ---- Buffers: bytes or records, appended one after another ---------------------------------- */
+
+/* A Buffer starts on the heap, becomes an anonymous mapping, which grows without being copied, and
+ * past a threshold, where one is set, a mapping of a temporary file. Its bytes stay the same.
+ *
+ *     zm_buffer_t *b = zm_buffer_new(0);
+ *     memcpy(zm_buffer_add_record(b, 5, NULL), "hello", 5);
+ *     size_t off = 0, n;
+ *     for (const void *p; (p = zm_buffer_next(b, &off, &n));)
+ *         ... // n bytes at p
+ *     zm_buffer_release(b, NULL);
+ *
+ * A Buffer is for one thread at a time; many may read it while none calls anything else. Addresses
+ * of its bytes are valid until the next call that may grow it, and until it is released. Offsets
+ * count from its first byte; the first 8 bytes are reserved, so that no offset is 0, and b->len is
+ * the offset at which the next byte goes. A record is 8 bytes of length, little-endian, and then
+ * the bytes; where bytes are added otherwise, records cannot be found.
+ *
+ * Anonymous mappings count in zm_num_alloc_bytes and zm_num_allocs; those of files do not, as the
+ * system may write them out. Disk blocks are reserved before they are used, so that a full disk is
+ * an error rather than SIGBUS. cause may be NULL; it is filled in on ZM_ESYS and ZM_ECORRUPT.
+ */
+
+/* Makes a Buffer with room for `capacity` bytes, the first 8 included, at least 64. The caller
+ * releases it. Returns NULL where memory ran out.
+ */
+zm_buffer_t *zm_buffer_new(size_t capacity);
+
+/* Makes one that is mapped to a temporary file from the start. The file has no name: it is gone
+ * when the Buffer or the process is.
+ * dir: the folder for it; copied; NULL means /tmp.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ESYS.
+ */
+int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
+
+/* Opens the Buffer in a file, or makes it where there is no file or an empty one. It has what was
+ * committed last, by zm_buffer_sync, zm_buffer_reset or zm_buffer_release, and locks the file
+ * (flock) until it is released. Bytes that were added later are gone; but bytes before the
+ * committed length that were changed since stay changed.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ESYS, ZM_EBUSY (open already, here or in another
+ * process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then.
+ *
+ * The file: 8 bytes "zmem.buf", 8 of version (1), 8 of committed length, zeroes up to byte 4096,
+ * and the bytes of the Buffer from there on. Numbers are little-endian. The committed length counts
+ * as b->len does. What is behind it is no part of the Buffer.
+ */
+int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
+
+/* Makes b move to a temporary file in dir (as above) rather than grow past `threshold` bytes.
+ * Returns ZM_OK, ZM_ENOMEM, or ZM_EINVAL where b is in a file already.
+ */
+int zm_buffer_set_spill(zm_buffer_t *b, size_t threshold, const char *dir);
+
+/* Bounds the memory that growing b may lead to, in bytes (mappings end at a whole page): 0 for no
+ * bound. What b holds already it keeps.
+ */
+void zm_buffer_set_max(zm_buffer_t *b, size_t max);
+
+/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time, or takes just what is
+ * needed where there is no room for that.
+ * Returns ZM_OK, or ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS, and b is as it was then.
+ */
+int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+
+/* Adds n bytes, or a record of n bytes, for the caller to fill in, and returns their address, which
+ * is not aligned; NULL where zm_buffer_grow(b, n or n + 8) fails. The bytes are zero unless they
+ * were in use before a zm_buffer_reset.
+ */
+void *zm_buffer_add(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+void *zm_buffer_add_record(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+
+/* The record at offset *off (0: the first); sets *n to its length and *off to the offset of the
+ * next. NULL at the end, or where what is there is no record, *off and *n staying as they are.
+ */
+void *zm_buffer_next(const zm_buffer_t *b, size_t *off, size_t *n);
+
+/* Empties b, which keeps its memory. In a file, that is committed. */
+void zm_buffer_reset(zm_buffer_t *b);
+
+/* Writes a Buffer that zm_buffer_open returned to disk and commits its length; does nothing for
+ * others. Returns ZM_OK or ZM_ESYS.
+ */
+int zm_buffer_sync(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Frees b, after zm_buffer_sync for one in a file, which is cut to what it holds. NULL does
+ * nothing. Returns ZM_OK, or ZM_ESYS where the file could not be written; b is freed all the same.
+ */
+int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Takes n bytes, zero and aligned to 16, of the kind of memory that b is in: from a temporary file
+ * of its own where b is in a file, counted and from memory otherwise, or where b is NULL. They are
+ * given back with the same b, in the same kind, and the same n.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ESYS.
+ */
+int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *cause);
+void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);
+
+/* Under the leak tag a Buffer is live memory of the C stack that made it; this makes it that of
+ * another stack, with a tag, as for zm_leak_calloc. Without the leak tag, or memory for the site,
+ * nothing changes.
+ */
+void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
+                         size_t npcs);
 
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 

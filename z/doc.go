@@ -9,6 +9,11 @@
 //
 //	n := (*node)(unsafe.Pointer(&z.Calloc(int(unsafe.Sizeof(node{})))[0]))
 //
+// Buffer is bytes or records appended one after another, which moves to a file when it gets large:
+//
+//	b := z.NewBuffer(0).WithAutoMmap(1<<30, "")
+//	defer b.Release()
+//
 // # Two rules
 //
 // Who allocates, frees. A slice from this package is valid until it is passed to Free, once; a use
@@ -23,8 +28,9 @@
 //
 // # Goroutines
 //
-// All functions may be called by any goroutine at any time. The memory itself is as safe to share
-// as any other slice, no more; the race detector does not watch it.
+// All functions may be called by any goroutine at any time, but a Buffer's methods by one at a
+// time. The memory itself is as safe to share as any other slice, no more; the race detector does
+// not watch it.
 //
 // # Build tags
 //

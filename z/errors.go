@@ -13,6 +13,19 @@ import (
 // system has no memory, or which is larger than any machine has.
 var ErrOutOfMemory = errors.New("out of memory")
 
+// What errors.Is finds in the errors of a Buffer, beside ErrOutOfMemory and those of the system
+// (fs.ErrNotExist, fs.ErrPermission, syscall.ENOSPC and so on).
+var (
+	// ErrLimit: it would pass the size set by WithMaxSize.
+	ErrLimit = errors.New("beyond the limit")
+	// ErrInUse: the file is open as a Buffer already, here or in another process.
+	ErrInUse = errors.New("in use by another Buffer")
+	// ErrCorrupt: the file is no Buffer's, or is damaged.
+	ErrCorrupt = errors.New("corrupt file")
+	// ErrVersion: the file was written by a version of this package with another format.
+	ErrVersion = errors.New("unknown file version")
+)
+
 // outOfMemory is why an allocation of n bytes gave nothing. It panics where the reason is not
 // memory but a backend that does not exist.
 func outOfMemory(n int) error {

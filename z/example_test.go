@@ -3,6 +3,7 @@ package z_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"unsafe"
 
 	"github.com/zmem-go/zmem/z"
@@ -62,4 +63,59 @@ func ExampleCallocAligned() {
 	defer z.Free(page)
 	fmt.Println(uintptr(unsafe.Pointer(&page[0])) % 4096)
 	// Output: 0
+}
+
+func ExampleBuffer() {
+	b := z.NewBuffer(0).WithAutoMmap(1<<30, "") // past 1 GiB it moves to a temporary file
+	defer b.Release()
+	for i := range 3 {
+		fmt.Fprintf(b, "line %d, ", i)
+	}
+	fmt.Printf("%s%d bytes\n", b.Bytes(), b.LenNoPadding())
+	// Output: line 0, line 1, line 2, 24 bytes
+}
+
+func ExampleBuffer_records() {
+	type node struct{ val int64 }
+	b := z.NewBuffer(0)
+	defer b.Release()
+	for i := range 3 {
+		record := b.SliceAllocate(int(unsafe.Sizeof(node{})))
+		(*node)(unsafe.Pointer(&record[0])).val = int64(i * i)
+	}
+	b.WriteSlice([]byte("records may differ in size"))
+
+	for off, record := range b.All() {
+		fmt.Println(off, len(record))
+	}
+	// Output:
+	// 8 8
+	// 24 8
+	// 40 8
+	// 56 26
+}
+
+func ExampleNewBufferPersistent() {
+	dir, err := os.MkdirTemp("", "zmem")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	for i := range 2 {
+		b, err := z.NewBufferPersistent(dir+"/log", 0)
+		if err != nil {
+			panic(err)
+		}
+		b.WriteSlice(fmt.Appendf(nil, "entry %d", i))
+		for record := range b.Records() {
+			fmt.Printf("opened %d: %s\n", i, record)
+		}
+		if err := b.Release(); err != nil { // commits
+			panic(err)
+		}
+	}
+	// Output:
+	// opened 0: entry 0
+	// opened 1: entry 0
+	// opened 1: entry 1
 }

@@ -10,10 +10,11 @@ import (
 )
 
 // How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, callocBlock, Calloc), and from within freeBlock likewise.
+// (Callers, track, callocBlock, Calloc), and from within freeBlock and attribute likewise.
 const (
 	skipToCallocCaller = 4
 	skipToFreeCaller   = 3
+	skipToMaker        = 3 // Callers, attribute, NewBuffer
 )
 
 // alloc makes n zero bytes for TryCalloc.
@@ -43,6 +44,17 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 		return allocRest(f, n)
 	}
 	return bytesAt(p, n), nil
+}
+
+// attribute makes a new Buffer memory of the caller of the function that calls this.
+func attribute(k *c.Buffer, tag []string) {
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skipToMaker, pcs[:])
+	name := ""
+	if len(tag) > 0 {
+		name = tag[0]
+	}
+	k.Attribute(name, pcs[:depth])
 }
 
 // freeBlock frees a block of n bytes.
