@@ -57,18 +57,26 @@ typedef struct zm__entry {
     uint64_t key; /* compares as the record does, as far as it goes */
 } zm__entry_t;
 
+static inline bool zm__is_little_endian(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
 static inline uint64_t zm__load_le64(const unsigned char *p)
 {
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
-           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
-           (uint64_t)p[7] << 56;
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return zm__is_little_endian() ? x : __builtin_bswap64(x);
 }
 
 static inline uint64_t zm__load_be64(const unsigned char *p)
 {
-    return (uint64_t)p[7] | (uint64_t)p[6] << 8 | (uint64_t)p[5] << 16 | (uint64_t)p[4] << 24 |
-           (uint64_t)p[3] << 32 | (uint64_t)p[2] << 40 | (uint64_t)p[1] << 48 |
-           (uint64_t)p[0] << 56;
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return zm__is_little_endian() ? __builtin_bswap64(x) : x;
 }
 
 /* The bytes of a record, without its frame. The range was validated, so that they fit a size_t. */

@@ -163,18 +163,11 @@ static void sort_entries(const chunk_t *c, zm__entry_t *e, size_t n, size_t dept
 /* ---- A chunk of 8-byte words ------------------------------------------------------------------
  */
 
-static uint64_t swap_bytes(uint64_t x)
-{
-    unsigned char b[8];
-    memcpy(b, &x, sizeof b);
-    return zm__load_be64(b);
-}
-
 /* Turns the words of records into keys; done twice, back again. */
 static void flip_words(const zm__sort_t *s, zm__entry_t *e, size_t n)
 {
     for (size_t i = 0; i < n && s->kind == ZM_SORT_BYTES; i++)
-        e[i].key = swap_bytes(e[i].key);
+        e[i].key = zm__load_be64((const unsigned char *)&e[i].key);
     for (size_t i = 0; i < n && s->kind == ZM_SORT_INT64; i++)
         e[i].key ^= (uint64_t)1 << 63;
 }
