@@ -286,6 +286,39 @@ void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);
  */
 void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
                          size_t npcs);
+/* ---- Sorting ------------------------------------------------------------------------------ */
+
+/* Framed records, one after another without gaps: 8 bytes that hold the length of the record in
+ * little-endian order, and the record. Records may be empty.
+ */
+typedef enum zm_sort_key {
+    ZM_SORT_BYTES = 0,  /* the record: as memcmp says, and a prefix before what it is a prefix of */
+    ZM_SORT_UINT64 = 1, /* an integer in the record, in the machine's byte order */
+    ZM_SORT_INT64 = 2,
+} zm_sort_key_t;
+
+/* Sorts framed records in place, those with equal keys staying in their order.
+ * records, len: len bytes of records; at most ZM_MAX_SIZE. All are checked before any is moved.
+ * key, off: what to sort by; an integer is at byte off of each record, aligned or not. off is
+ *    ignored for ZM_SORT_BYTES.
+ * scratch, nscratch: memory for the sort's own use, at least zm_sort_scratch(len) bytes, of which no
+ *    more are touched.
+ * threads: how many to use at most, this one included; 0: as many as there are processors. The
+ *    environment variable ZMEM_THREADS bounds both. All have ended when it returns.
+ * fault: where a record is wrong its offset goes there, else len; may be NULL.
+ * Returns ZM_OK, or ZM_EINVAL where an argument is out of range, a record does not end within the
+ * range or has no 8 bytes at off; the records are unchanged then. It cannot run out of memory, and
+ * does with fewer threads where the system gives none.
+ * No other thread may use the records or the scratch memory meanwhile.
+ * Cost: one pass where they are in order already. See docs/design.md for figures.
+ */
+int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
+            size_t nscratch, unsigned threads, size_t *fault);
+
+/* The scratch memory that zm_sort needs for len bytes of records, in bytes: never more than
+ * len / 2 + 64 MiB.
+ */
+size_t zm_sort_scratch(size_t len);
 
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 

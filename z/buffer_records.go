@@ -7,20 +7,17 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// lenSize is the size of the length in front of a record, in bytes.
-const lenSize = 8
-
 // SliceAllocate appends a record of n bytes and returns them, to be written to. n may be 0.
 func (b *Buffer) SliceAllocate(n int) []byte {
 	k := b.ctl
-	if k == nil || n < 0 || uintptr(n)+lenSize >= k.Cap-k.Len {
-		must(b.grow("SliceAllocate", n, lenSize))
+	if k == nil || n < 0 || uintptr(n)+frame >= k.Cap-k.Len {
+		must(b.grow("SliceAllocate", n, frame))
 		k = b.ctl
 	}
 	p := at(k.Data, k.Len)
-	k.Len += uintptr(n) + lenSize
+	k.Len += uintptr(n) + frame
 	putLE64(p, uint64(n))
-	return bytesAt(p, lenSize+n)[lenSize:]
+	return bytesAt(p, frame+n)[frame:]
 }
 
 // WriteSlice appends a record with the bytes of s.
@@ -38,8 +35,8 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 	if off < k.Start || off > k.Len || !isRecord(k, off) {
 		noRecord(off)
 	}
-	record = recordAt(k, off)
-	end := off + lenSize + uintptr(len(record))
+	record = recordAt(k.Data, int(off))
+	end := off + frame + uintptr(len(record))
 	if end == k.Len {
 		return record, -1
 	}
@@ -49,15 +46,8 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 // isRecord says whether there is a whole record at an offset from k.Start to k.Len. room wraps
 // around where it would be negative.
 func isRecord(k *c.Buffer, off uintptr) bool {
-	room := k.Len - off - lenSize
+	room := k.Len - off - frame
 	return room <= k.Len && le64(at(k.Data, off)) <= uint64(room)
-}
-
-// recordAt is the record at an offset where there is one. An empty one at the end of a view must not
-// point behind it, where the collector may find anything; Go's own slicing sees to that.
-func recordAt(k *c.Buffer, off uintptr) []byte {
-	p := at(k.Data, off)
-	return bytesAt(p, lenSize+int(le64(p)))[lenSize:]
 }
 
 //go:noinline
@@ -73,11 +63,11 @@ func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 		if !isRecord(k, off) {
 			noRecord(off)
 		}
-		record := recordAt(k, off)
+		record := recordAt(k.Data, int(off))
 		if err := f(record); err != nil {
 			return err
 		}
-		off += lenSize + uintptr(len(record))
+		off += frame + uintptr(len(record))
 	}
 	return nil
 }
@@ -99,11 +89,11 @@ func (b *Buffer) All() iter.Seq2[int, []byte] {
 			if !isRecord(k, off) {
 				noRecord(off)
 			}
-			record := recordAt(k, off)
+			record := recordAt(k.Data, int(off))
 			if !yield(int(off), record) {
 				return
 			}
-			off += lenSize + uintptr(len(record))
+			off += frame + uintptr(len(record))
 		}
 	}
 }

@@ -24,3 +24,31 @@ func at(p unsafe.Pointer, i uintptr) unsafe.Pointer { return unsafe.Add(p, i) }
 // le64 is the little-endian number at p, and putLE64 writes one.
 func le64(p unsafe.Pointer) uint64       { return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) }
 func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]byte)(p)[:], v) }
+// frame is the bytes in front of a record, its length, little-endian. recordAt and recordLen trust it:
+// somebody looked at it before.
+const frame = 8
+
+// recordAt is the record whose frame is off bytes behind base, without spare capacity. An empty one at
+// the end of a piece of memory must not point behind it, where the collector may find anything; Go's
+// own slicing sees to that.
+func recordAt(base unsafe.Pointer, off int) []byte {
+	p := at(base, uintptr(off))
+	return bytesAt(p, frame+int(le64(p)))[frame:]
+}
+
+// recordLen is the length of that record, in bytes, without its frame.
+func recordLen(base unsafe.Pointer, off int) int { return int(le64(at(base, uintptr(off)))) }
+
+// copyRecord copies a framed record of size bytes from src to dst, which may overlap.
+func copyRecord(dst, src unsafe.Pointer, size int) {
+	if size == 16 { // half of the time of the call that copy is
+		*(*[16]byte)(dst) = *(*[16]byte)(src)
+		return
+	}
+	copy(unsafe.Slice((*byte)(dst), size), unsafe.Slice((*byte)(src), size))
+}
+
+// numbersAt is memory as n numbers; b is aligned to 4 or 8 bytes and large enough.
+func numbersAt[T uint32 | uint64](b []byte, n int) []T {
+	return unsafe.Slice((*T)(startOf(b)), n)
+}
