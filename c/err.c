@@ -15,7 +15,7 @@ const char *zm_err_text(int err)
     case ZM_ENOTSUP:
         return "not supported by this backend or system";
     case ZM_ESYS:
-        return "the backend reported an error";
+        return "the backend or the system reported an error";
     default:
         return "unknown error";
     }

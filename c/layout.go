@@ -118,6 +118,15 @@ func (s *Site) Tag() string {
 	return string(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), end)), s.ntag))
 }
 
+// Cause mirrors zm_cause_t.
+type Cause struct {
+	what unsafe.Pointer
+	Code int64
+}
+
+// What is the text of the field, or "" where there is none.
+func (k *Cause) What() string { return C.GoString((*C.char)(k.what)) }
+
 // The mirrors agree with C: a difference is a negative unsigned constant, which does not compile.
 const (
 	_ = -(unsafe.Sizeof(MemStats{}) ^ C.sizeof_zm_memstats_t)
@@ -167,4 +176,8 @@ const (
 	_ = -(unsafe.Offsetof(LeakFault{}.Size) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.size))
 	_ = -(unsafe.Offsetof(LeakFault{}.AllocSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.alloc_site))
 	_ = -(unsafe.Offsetof(LeakFault{}.FreeSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.free_site))
+
+	_ = -(unsafe.Sizeof(Cause{}) ^ C.sizeof_zm_cause_t)
+	_ = -(unsafe.Offsetof(Cause{}.what) ^ unsafe.Offsetof(C.zm_cause_t{}.what))
+	_ = -(unsafe.Offsetof(Cause{}.Code) ^ unsafe.Offsetof(C.zm_cause_t{}.code))
 )

@@ -97,4 +97,10 @@ typedef struct zm_leak_fault {
     const zm_site_t *free_site;  /* who freed it, or NULL */
 } zm_leak_fault_t;
 
+/* Why a call that concerns a file failed. */
+typedef struct zm_cause {
+    const char *what; /* the system call, or what is wrong with the file; static storage */
+    int64_t code;     /* errno after the system call, else 0 */
+} zm_cause_t;
+
 #endif /* ZM_LAYOUT_H */
