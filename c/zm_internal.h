@@ -186,6 +186,27 @@ void zm__unpoison_blocks(void *const *blocks, size_t len);
 /* What is live by the counters of all caches. */
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 
+/* ---- mmapfile.c ---------------------------------------------------------------------------- */
+
+/* Writes zeros to [from, to) of a file, beyond its end, for file systems that reserve nothing.
+ * Returns NULL, or the system call that failed, errno being set.
+ */
+const char *zm__mmap_fill(int fd, size_t from, size_t to);
+
+/* ---- mmapfile_linux.c, mmapfile_posix.c ------------------------------------------------------ */
+
+/* The mapping of size > old > 0 bytes in place of that of the first `old` at addr, or MAP_FAILED
+ * with errno set, nothing being changed then.
+ */
+void *zm__mmap_grow(int fd, bool writable, void *addr, size_t old, size_t size);
+
+/* Gives the bytes [from, to), from < to, of a file of `had` bytes blocks on the disk, as far as
+ * this system can, and what is in them stays; the file then has `to` bytes at least. Returns
+ * NULL, or the system call that failed, errno being set; the file may have become longer then.
+ * Signals are blocked.
+ */
+const char *zm__mmap_reserve(int fd, size_t from, size_t to, size_t had);
+
 /* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 
 /* What libc offers beyond the C standard, which differs between systems. */

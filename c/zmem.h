@@ -319,6 +319,53 @@ int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scra
  * len / 2 + 64 MiB.
  */
 size_t zm_sort_scratch(size_t len);
+/* ---- Mapped files (on Unix systems) --------------------------------------------------------- */
+
+/* fd is an open regular file, which stays the caller's; a mapping lives on when it is closed. Where
+ * the result is ZM_ESYS, *cause is filled in; cause may be NULL. Mappings are shared with the file
+ * and not counted as allocated.
+ *
+ * To touch a mapping beyond the end of its file, or where the disk has no block for it, is SIGBUS.
+ * These functions do not let that come about; what is left is somebody else cutting the file, a
+ * disk that cannot be read, and a full one where the file system reserves nothing (ZFS, some
+ * network file systems) or, on tmpfs, where a hole is read. One thread at a time may change the
+ * length of a file.
+ */
+
+/* Maps the first `size` bytes of a file, for reading or, where `writable`, for writing too.
+ * size: 0 to ZM_MAX_SIZE; a mapping of 0 bytes is NULL.
+ * A writable mapping's blocks on the disk are reserved first, where the file system can, and the
+ * file made as long where it is shorter, so that a full disk is an error here and not SIGBUS later.
+ * For reading only, a file that is shorter is an error with errno ENXIO.
+ * Returns ZM_OK and sets *addr, ZM_EINVAL for a size out of range, or ZM_ESYS with the file as long
+ * as it was.
+ * The caller ends it with zm_mmap_free.
+ */
+int zm_mmap_file(int fd, bool writable, size_t size, void **addr, zm_cause_t *cause);
+
+/* Makes a file, and the mapping of its first `old` bytes at *addr, `size` bytes long.
+ * writable: as the mapping was made.
+ * What is new is zero, and its blocks are reserved as above, whether writable or not. What is cut
+ * off is gone. The mapping may move: *addr is set to where it is, NULL for 0 bytes. Nothing of it
+ * may be used meanwhile.
+ * Returns ZM_OK, ZM_EINVAL for sizes out of range, or ZM_ESYS with *addr and both lengths as they
+ * were.
+ * Cost: growing copies nothing on Linux; elsewhere pages are found anew when they are touched.
+ */
+int zm_mmap_resize(int fd, bool writable, void **addr, size_t old, size_t size, zm_cause_t *cause);
+
+/* Ends the mapping of `size` bytes at addr; what was written to it reaches the file. A size of 0
+ * does nothing. Returns ZM_OK or ZM_ESYS.
+ */
+int zm_mmap_free(void *addr, size_t size, zm_cause_t *cause);
+
+/* Waits until what was written to any bytes of a mapping is on the disk. ZM_OK or ZM_ESYS. */
+int zm_mmap_sync(void *addr, size_t size, zm_cause_t *cause);
+
+/* Says how any bytes of a mapping will be read: in any order, where what lies around them is not to
+ * be read with them, or, with readahead, as the system thinks best. ZM_OK or ZM_ESYS.
+ */
+int zm_mmap_advise(void *addr, size_t size, bool readahead, zm_cause_t *cause);
 
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 

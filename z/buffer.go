@@ -2,8 +2,6 @@ package z
 
 import (
 	"fmt"
-	"io/fs"
-	"syscall"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -204,23 +202,6 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 // failed is the error of a method in words; nil for c.OK.
 func (b *Buffer) failed(method string, err c.Err, cause *c.Cause) error {
 	return fileError("Buffer."+method, b.path, err, cause)
-}
-
-// fileError is the error of a call that concerns a file or a folder in words; nil for c.OK.
-func fileError(call, path string, err c.Err, cause *c.Cause) error {
-	switch err {
-	case c.ESYS:
-		return fmt.Errorf("z: %s: %w", call,
-			&fs.PathError{Op: cause.What(), Path: path, Err: syscall.Errno(cause.Code)})
-	case c.ECORRUPT:
-		return fmt.Errorf("z: %s: %s: %w: %s", call, path, ErrCorrupt, cause.What())
-	case c.EVERSION:
-		return fmt.Errorf("z: %s: %s: %w", call, path, ErrVersion)
-	case c.EBUSY:
-		return fmt.Errorf("z: %s: %s: %w", call, path, ErrInUse)
-	default:
-		return wrap(call, err)
-	}
 }
 
 // size is n, unless it is negative.

@@ -3,8 +3,10 @@ package z
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -22,6 +24,8 @@ var (
 	ErrInUse = errors.New("in use by another Buffer")
 	// ErrCorrupt: the file is no Buffer's, or is damaged.
 	ErrCorrupt = errors.New("corrupt file")
+	// ErrNoRecord: what is to be sorted are not records, or they are too short for the key.
+	ErrNoRecord = errors.New("no record")
 	// ErrVersion: the file was written by a version of this package with another format.
 	ErrVersion = errors.New("unknown file version")
 )
@@ -51,4 +55,41 @@ func wrap(call string, err c.Err) error {
 	default:
 		return fmt.Errorf("z: %s: %w", call, err)
 	}
+}
+
+// fileError is the error of a call that concerns a file or a folder in words; nil for c.OK.
+func fileError(call, path string, err c.Err, cause *c.Cause) error {
+	switch err {
+	case c.ESYS:
+		return pathError(call, cause.What(), path, syscall.Errno(cause.Code))
+	case c.ECORRUPT:
+		return fmt.Errorf("z: %s: %s: %w: %s", call, path, ErrCorrupt, cause.What())
+	case c.EVERSION:
+		return fmt.Errorf("z: %s: %s: %w", call, path, ErrVersion)
+	case c.EBUSY:
+		return fmt.Errorf("z: %s: %s: %w", call, path, ErrInUse)
+	default:
+		return wrap(call, err)
+	}
+}
+
+// callError says which call of this package failed; nil for nil.
+func callError(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("z: %s: %w", call, err)
+}
+
+// pathError says which call of this package, and what on which file, failed with err.
+func pathError(call, op, path string, err error) error {
+	return callError(call, &fs.PathError{Op: op, Path: path, Err: err})
+}
+
+// mapError is fileError where the file is not known.
+func mapError(call string, err c.Err, cause *c.Cause) error {
+	if err != c.ESYS {
+		return wrap(call, err)
+	}
+	return callError(call, os.NewSyscallError(cause.What(), syscall.Errno(cause.Code)))
 }

@@ -84,15 +84,12 @@ func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
 // bytes.
 func sortKeys(data, scratch []byte, key c.SortKey, off int) error {
 	at, err := c.Sort(data, key, uintptr(off), scratch, 0)
-	if err == c.OK {
-		return nil
-	}
-	if int(at) < len(data) {
+	if err == c.EINVAL && int(at) < len(data) {
 		if e := checkRecord(data, int(at)); e != nil {
 			return e
 		}
-		return fmt.Errorf("z: record at offset %d: its %d bytes have no 8 at %d: %w", at,
-			recordLen(startOf(data), int(at)), off, err)
+		return &recordError{int(at), fmt.Sprintf("its %d bytes have no 8 at %d",
+			recordLen(startOf(data), int(at)), off)}
 	}
 	return wrap("sort", err)
 }
@@ -101,14 +98,25 @@ func sortKeys(data, scratch []byte, key c.SortKey, off int) error {
 func checkRecord(data []byte, off int) error {
 	room := len(data) - off - frame
 	if room < 0 {
-		return fmt.Errorf("z: record at offset %d: only %d bytes: %w", off, room+frame, c.EINVAL)
+		return &recordError{off, fmt.Sprintf("only %d bytes", room+frame)}
 	}
 	if n := binary.LittleEndian.Uint64(data[off:]); n > uint64(room) {
-		return fmt.Errorf("z: record at offset %d: %d bytes, of which %d are there: %w", off, n, room,
-			c.EINVAL)
+		return &recordError{off, fmt.Sprintf("%d bytes, of which %d are there", n, room)}
 	}
 	return nil
 }
+
+// recordError is what is wrong with the record at off.
+type recordError struct {
+	off  int
+	what string
+}
+
+func (e *recordError) Error() string {
+	return fmt.Sprintf("%v at offset %d: %s", ErrNoRecord, e.off, e.what)
+}
+
+func (e *recordError) Unwrap() error { return ErrNoRecord }
 
 // sorter is a sort under way.
 type sorter struct {

@@ -24,6 +24,7 @@ func at(p unsafe.Pointer, i uintptr) unsafe.Pointer { return unsafe.Add(p, i) }
 // le64 is the little-endian number at p, and putLE64 writes one.
 func le64(p unsafe.Pointer) uint64       { return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) }
 func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]byte)(p)[:], v) }
+
 // frame is the bytes in front of a record, its length, little-endian. recordAt and recordLen trust it:
 // somebody looked at it before.
 const frame = 8
