@@ -53,8 +53,8 @@ func isRecord(k *c.Buffer, off uintptr) bool {
 	return room <= k.Len && le64(at(k.Data, off)) <= uint64(room)
 }
 
-// recordAt is the record at an offset where there is one. An empty one at the end of a view must not
-// point behind it, where the collector may find anything; Go's own slicing sees to that.
+// recordAt is the record at an offset where there is one. An empty one at the end of a view must
+// not point behind it, where the collector may find anything; Go's own slicing sees to that.
 func recordAt(k *c.Buffer, off uintptr) []byte {
 	p := at(k.Data, off)
 	return bytesAt(p, lenSize+int(le64(p)))[lenSize:]
