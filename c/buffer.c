@@ -81,8 +81,7 @@ void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, con
     zm__leak_attribute(b, (uint64_t)bytes + sizeof *b, 1 + (bytes > 0), tag, ntag, pcs, npcs);
 }
 
-/* ---- Memory that is not in a file -------------------------------------------------------------
- */
+/* ---- Memory that is not in a file ------------------------------------------------------------ */
 
 /* Zero bytes, counted; *n is rounded up to what there are. NULL when out of memory. The heap is
  * asked for a batch of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from
@@ -109,8 +108,7 @@ static void give_back(void *p, size_t n)
     zm__map_free(p, n);
 }
 
-/* ---- Growing: to `size` bytes, which is more than there are ------------------------------------
- */
+/* ---- Growing: to `size` bytes, which is more than there are ---------------------------------- */
 
 static int grow_memory(zm_buffer_t *b, size_t size)
 {
@@ -190,8 +188,7 @@ int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
     return err && need < size ? grow(b, need, cause) : err;
 }
 
-/* ---- Making, setting, releasing
- * ------------------------------------------------------------------ */
+/* ---- Making, setting, releasing -------------------------------------------------------------- */
 
 zm_buffer_t *zm_buffer_new(size_t capacity)
 {
@@ -272,8 +269,7 @@ int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause)
     return err;
 }
 
-/* ---- Bytes and records -------------------------------------------------------------------------
- */
+/* ---- Bytes and records ----------------------------------------------------------------------- */
 
 void *zm_buffer_add(zm_buffer_t *b, size_t n, zm_cause_t *cause)
 {
@@ -307,8 +303,7 @@ void *zm_buffer_next(const zm_buffer_t *b, size_t *off, size_t *n)
     return p + 8;
 }
 
-/* ---- Scratch memory ----------------------------------------------------------------------------
- */
+/* ---- Scratch memory -------------------------------------------------------------------------- */
 
 int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *cause)
 {

@@ -105,18 +105,17 @@ enum {
     ZM_BUFFER_ANON = 1, /* an anonymous mapping */
     ZM_BUFFER_TMP = 2,  /* a mapping of a temporary file that has no name */
     ZM_BUFFER_FILE = 3, /* a mapping of a file that stays */
-    ZM_BUFFER_VIEW =
-        4, /* somebody else's memory; only Go makes it, and no function of C takes it */
+    ZM_BUFFER_VIEW = 4, /* somebody else's; Go makes it, and no function of C takes it */
 };
 
-/* A Buffer. Whoever appends to it needs the first three fields: len <= cap <= size always holds. */
+/* A Buffer. Whoever appends to it needs the first three fields; len <= cap always holds. */
 typedef struct zm_buffer {
     void *data;   /* its first byte */
     size_t len;   /* where the next byte goes, counted from data */
     size_t cap;   /* up to where bytes go without growing */
     size_t start; /* where the first byte went: 8, or 0 in a view */
     size_t size;  /* bytes that there are at data; 0 in a view */
-    size_t max;   /* what cap must never pass */
+    size_t max;   /* what growing must not pass */
     size_t spill; /* what size must not pass outside of a file; SIZE_MAX: it may */
     char *dir;    /* folder of temporary files, NUL-terminated, or NULL */
     int32_t fd;   /* of the file, or -1 */

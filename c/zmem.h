@@ -272,10 +272,10 @@ int zm_buffer_sync(zm_buffer_t *b, zm_cause_t *cause);
  */
 int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause);
 
-/* Takes n bytes, zero and aligned to 16, of the kind of memory that b is in: from a temporary file
- * of its own where b is in a file, counted and from memory otherwise, or where b is NULL. They are
- * given back with the same b, in the same kind, and the same n.
- * Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ESYS.
+/* Takes n bytes, zero and aligned as by zm_calloc, of the kind of memory that b is in: from a
+ * temporary file of its own where b is in a file, counted and from memory otherwise, or where b is
+ * NULL. They are given back with the same b, in the same kind, and the same n. Returns ZM_OK and
+ * sets *out, or ZM_ENOMEM or ZM_ESYS.
  */
 int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *cause);
 void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);

@@ -81,7 +81,7 @@ func BenchmarkBuffer_Fill(b *testing.B) {
 			buf.Release()
 		}
 	}
-	for _, size := range []int{16 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 4 << 20, 64 << 20, 1 << 30} {
+	for size := 16 << 10; size <= 1<<30; size *= 4 {
 		b.Run(fmt.Sprintf("in=memory/size=%d", size), func(b *testing.B) {
 			fill(b, size, func() *z.Buffer { return z.NewBuffer(64) })
 		})

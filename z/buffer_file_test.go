@@ -32,7 +32,8 @@ func TestBuffer_FileErrors(t *testing.T) {
 	before := liveNow()
 	dir := t.TempDir()
 	file := dir + "/file"
-	if err := os.WriteFile(file, []byte("not a Buffer, but a text of more than a few bytes"), 0o600); err != nil {
+	text := []byte("not a Buffer, but a text of more than a few bytes")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -62,9 +63,8 @@ func TestBuffer_FileErrors(t *testing.T) {
 			t.Errorf("%v, want %s", err, c.text)
 		}
 	}
-	text := must(os.ReadFile(file))(t)
-	if !strings.HasPrefix(string(text), "not a Buffer") {
-		t.Errorf("the file has changed: %q", text)
+	if now := must(os.ReadFile(file))(t); !bytes.Equal(now, text) {
+		t.Errorf("the file has changed: %q", now)
 	}
 	wantLive(t, before)
 
@@ -73,7 +73,8 @@ func TestBuffer_FileErrors(t *testing.T) {
 	b.WriteString("kept")
 	before = liveNow()
 	n, err := b.Write(make([]byte, 200))
-	if n != 0 || !errors.Is(err, fs.ErrNotExist) || err.Error() != "z: Buffer.Write: open /no/such: no such file or directory" {
+	want := "z: Buffer.Write: open /no/such: no such file or directory"
+	if n != 0 || !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 		t.Errorf("Write: %d, %v", n, err)
 	}
 	wantLive(t, before)
@@ -309,7 +310,8 @@ func fillDisk(dir string) {
 			panic("the bytes differ")
 		}
 		used := len(want) > 900<<10 // of 1 MiB
-		fmt.Printf("%s: %v, %v %v %v\n", mode.name, err, errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), used)
+		fmt.Printf("%s: %v, %v %v %v\n", mode.name, err,
+			errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG), used)
 		if err := b.Release(); err != nil {
 			panic(err)
 		}
@@ -334,7 +336,8 @@ func TestBuffer_FullDisk(t *testing.T) {
 		}
 		for _, mode := range []string{"temporary", "moved", "persistent"} {
 			want := mode + ": z: Buffer.Write: fallocate "
-			if !strings.Contains(out, want) || strings.Count(out, errno) != 3 || !strings.Contains(out, "reopened: true") {
+			if !strings.Contains(out, want) || strings.Count(out, errno) != 3 ||
+				!strings.Contains(out, "reopened: true") {
 				t.Errorf("%s: %s: want %q and 3 times %q in\n%s", how, mode, want, errno, out)
 			}
 		}

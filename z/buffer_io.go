@@ -72,7 +72,8 @@ func (b *Buffer) ReadFrom(r io.Reader) (int64, error) {
 		room := bytesAt(at(k.Data, k.Len), int(k.Cap-k.Len))
 		n, err := r.Read(room)
 		if n < 0 || n > len(room) {
-			panic(fmt.Sprintf("z: Buffer.ReadFrom: %T.Read returned %d of %d bytes", r, n, len(room)))
+			panic(fmt.Sprintf("z: Buffer.ReadFrom: %T.Read returned %d of %d bytes",
+				r, n, len(room)))
 		}
 		k.Len += uintptr(n)
 		total += int64(n)

@@ -25,7 +25,9 @@ var bufferModes = []struct {
 }{
 	{"heap", func(testing.TB) *z.Buffer { return z.NewBuffer(0) }},
 	{"mapped", func(testing.TB) *z.Buffer { return z.NewBuffer(mapFrom) }},
-	{"heap to file", func(t testing.TB) *z.Buffer { return z.NewBuffer(0).WithAutoMmap(5000, t.TempDir()) }},
+	{"heap to file", func(t testing.TB) *z.Buffer {
+		return z.NewBuffer(0).WithAutoMmap(5000, t.TempDir())
+	}},
 	{"mapped to file", func(t testing.TB) *z.Buffer {
 		return z.NewBuffer(0).WithAutoMmap(mapFrom+5000, t.TempDir())
 	}},
@@ -297,7 +299,8 @@ func TestBuffer_ImpossibleSizes(t *testing.T) {
 	inEachMode(t, func(t *testing.T, b *z.Buffer) {
 		b.WriteSlice([]byte("kept"))
 		before := liveNow()
-		for _, n := range []int{math.MaxInt, math.MaxInt - 7, math.MaxInt - 8, 1 << 62, z.MaxArrayLen, z.MaxArrayLen - 12} {
+		for _, n := range []int{math.MaxInt, math.MaxInt - 7, math.MaxInt - 8, 1 << 62,
+			z.MaxArrayLen, z.MaxArrayLen - 12} {
 			if err := b.TryGrow(n); err == nil {
 				t.Errorf("TryGrow(%d) succeeded", n)
 			}
@@ -350,7 +353,9 @@ func TestBuffer_WithMaxSize(t *testing.T) {
 			if n, err := b.ReadFrom(strings.NewReader("1")); n != 0 || !errors.Is(err, z.ErrLimit) {
 				t.Errorf("ReadFrom: %d, %v", n, err)
 			}
-			for _, f := range []func(){func() { b.Allocate(1) }, func() { b.SliceAllocate(0) }, func() { b.Grow(1) }} {
+			for _, f := range []func(){
+				func() { b.Allocate(1) }, func() { b.SliceAllocate(0) }, func() { b.Grow(1) },
+			} {
 				if err, _ := panicOf(f).(error); !errors.Is(err, z.ErrLimit) {
 					t.Errorf("panic with %v", err)
 				}
@@ -502,7 +507,8 @@ func TestNewBufferSlice(t *testing.T) {
 	if err := b.Release(); err != nil {
 		t.Error(err)
 	}
-	if empty := z.NewBufferSlice(nil); !empty.IsEmpty() || empty.SliceOffsets() != nil || len(empty.Bytes()) != 0 {
+	empty := z.NewBufferSlice(nil)
+	if !empty.IsEmpty() || empty.SliceOffsets() != nil || len(empty.Bytes()) != 0 {
 		t.Error("a Buffer of no bytes is not empty")
 	}
 }
@@ -533,7 +539,8 @@ func TestBuffer_ReadFromWriteTo(t *testing.T) {
 	defer b.Release()
 	b.WriteString("ab")
 	fails := errors.New("fails")
-	if n, err := b.ReadFrom(io.MultiReader(strings.NewReader("cd"), iotest.ErrReader(fails))); n != 2 || err != fails {
+	r := io.MultiReader(strings.NewReader("cd"), iotest.ErrReader(fails))
+	if n, err := b.ReadFrom(r); n != 2 || err != fails {
 		t.Errorf("ReadFrom: %d, %v", n, err)
 	}
 	if string(b.Bytes()) != "abcd" {

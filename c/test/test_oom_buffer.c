@@ -60,8 +60,7 @@ WRAP(void *, mremap, (void *p, size_t old, size_t n, int flags, void *to), (p, o
      MAP_FAILED)
 WRAP(int, msync, (void *p, size_t n, int flags), (p, n, flags), -1)
 
-/* ---- Operations --------------------------------------------------------------------------------
- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static char dir[] = "/tmp/zmem-test-XXXXXX";
 static char path[sizeof dir + 8];
@@ -210,8 +209,7 @@ static const operation_t operations[] = {
     {"scratch, file", begin_tmp, run_scratch, end_scratch, 0},
 };
 
-/* ---- Running them -------------------------------------------------------------------------------
- */
+/* ---- Running them ---------------------------------------------------------------------------- */
 
 static int open_files(void)
 {
