@@ -9,7 +9,6 @@ import (
 
 	"github.com/zmem-go/zmem/contrib/internal/progress"
 	"github.com/zmem-go/zmem/contrib/internal/splitmix"
-	"github.com/zmem-go/zmem/z"
 )
 
 const (
@@ -48,7 +47,7 @@ type step struct {
 // run carries out all steps. What it has got is in the result, whatever the error.
 func run(o options, bar *progress.Bar) (result, error) {
 	r := result{options: o}
-	b := z.NewBuffer(0, "sortdemo").WithAutoMmap(int(o.cap), o.dir)
+	b := newBuffer(int(o.cap), o.dir)
 	var done counter
 	do := func(i int, work func() error) error {
 		m := watch(bar, &done, stepNames[i])
@@ -65,7 +64,7 @@ func run(o options, bar *progress.Bar) (result, error) {
 		return err
 	})
 	if err == nil {
-		err = do(sort, func() error { return b.SortUint64(0) })
+		err = do(sort, b.sort)
 	}
 	if err == nil {
 		err = do(check, func() error { return checkBuffer(b, o.n, r.checksum, &done) })
@@ -75,11 +74,11 @@ func run(o options, bar *progress.Bar) (result, error) {
 }
 
 // fillBuffer adds n records and returns the checksum of their keys.
-func fillBuffer(b *z.Buffer, o options, done *counter) (checksum uint64, err error) {
+func fillBuffer(b buffer, o options, done *counter) (checksum uint64, err error) {
 	random := splitmix.Source(o.seed)
 	for left := o.n; left > 0; left -= batch {
 		n := min(left, batch)
-		if err := b.TryGrow(n * framedSize); err != nil {
+		if err := b.tryGrow(n * framedSize); err != nil {
 			return checksum, err
 		}
 		for range n {
@@ -92,15 +91,15 @@ func fillBuffer(b *z.Buffer, o options, done *counter) (checksum uint64, err err
 	return checksum, nil
 }
 
-func putKey(b *z.Buffer, key uint64) {
+func putKey(b buffer, key uint64) {
 	binary.NativeEndian.PutUint64(b.SliceAllocate(recordSize), key)
 }
 
 // checkBuffer says what is wrong where the records are not n, in order, with this checksum.
-func checkBuffer(b *z.Buffer, n int, checksum uint64, done *counter) error {
+func checkBuffer(b buffer, n int, checksum uint64, done *counter) error {
 	var last, sum uint64
 	i := 0
-	for record := range b.Records() {
+	for record := range b.records() {
 		key := binary.NativeEndian.Uint64(record)
 		if key < last {
 			return fmt.Errorf("record %d has key %d, the one before it %d", i, key, last)

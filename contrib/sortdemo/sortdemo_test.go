@@ -107,7 +107,7 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		{[]uint64{3, 5, 5, 9, 9}, "there are 5 records"},
 		{[]uint64{3, 4, 6, 9}, "there are 4 records"}, // the same sum of keys
 	} {
-		b := z.NewBuffer(0)
+		b := newBuffer(0, "")
 		for _, k := range c.keys {
 			putKey(b, k)
 		}
