@@ -44,4 +44,3 @@ func MmapSync(addr unsafe.Pointer, size uintptr, cause *Cause) Err {
 func MmapAdvise(addr unsafe.Pointer, size uintptr, readahead bool, cause *Cause) Err {
 	return Err(C.zm_mmap_advise(addr, C.size_t(size), C.bool(readahead), cause.c()))
 }
-

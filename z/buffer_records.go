@@ -33,7 +33,7 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 		return nil, -1
 	}
 	if off < k.Start || off > k.Len || !isRecord(k, off) {
-		noRecord(off)
+		panic(noRecord(off))
 	}
 	record = recordAt(k.Data, int(off))
 	end := off + frame + uintptr(len(record))
@@ -51,23 +51,29 @@ func isRecord(k *c.Buffer, off uintptr) bool {
 }
 
 //go:noinline
-func noRecord(off uintptr) {
-	panic(fmt.Sprintf("z: Buffer: no record at offset %d", int(off)))
+func noRecord(off uintptr) string {
+	return fmt.Sprintf("z: Buffer: no record at offset %d", int(off))
 }
 
 // SliceIterate calls f with each record in turn, empty ones too, until it returns an error, which
 // SliceIterate returns. Records that f appends are visited as well.
 func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 	k := b.use("SliceIterate")
-	for off := k.Start; off < k.Len; k = b.use("SliceIterate") {
-		if !isRecord(k, off) {
-			noRecord(off)
+	off := k.Start
+	for {
+		room := int(k.Len-off) - frame
+		if room < 0 || uint(recordLen(k.Data, int(off))) > uint(room) {
+			break
 		}
 		record := recordAt(k.Data, int(off))
+		off += frame + uintptr(len(record))
 		if err := f(record); err != nil {
 			return err
 		}
-		off += frame + uintptr(len(record))
+		k = b.use("SliceIterate")
+	}
+	if off < k.Len {
+		panic(noRecord(off))
 	}
 	return nil
 }
@@ -87,13 +93,14 @@ func (b *Buffer) All() iter.Seq2[int, []byte] {
 		k := b.use("All")
 		for off := k.Start; off < k.Len; k = b.use("All") {
 			if !isRecord(k, off) {
-				noRecord(off)
+				panic(noRecord(off))
 			}
 			record := recordAt(k.Data, int(off))
-			if !yield(int(off), record) {
+			at := int(off)
+			off += frame + uintptr(len(record))
+			if !yield(at, record) {
 				return
 			}
-			off += frame + uintptr(len(record))
 		}
 	}
 }

@@ -29,12 +29,16 @@ func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]by
 // somebody looked at it before.
 const frame = 8
 
-// recordAt is the record whose frame is off bytes behind base, without spare capacity. An empty one at
-// the end of a piece of memory must not point behind it, where the collector may find anything; Go's
-// own slicing sees to that.
+// recordAt is the record whose frame is off bytes behind base, without spare capacity. An empty one
+// points to its frame, as behind it may be the end of the memory, and then whatever the collector
+// finds there.
 func recordAt(base unsafe.Pointer, off int) []byte {
 	p := at(base, uintptr(off))
-	return bytesAt(p, frame+int(le64(p)))[frame:]
+	n := int(le64(p))
+	if n > 0 {
+		p = at(p, frame)
+	}
+	return bytesAt(p, n)
 }
 
 // recordLen is the length of that record, in bytes, without its frame.

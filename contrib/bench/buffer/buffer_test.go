@@ -11,8 +11,8 @@ func TestImplementations(t *testing.T) {
 	for _, im := range implementations {
 		if im.iterate != nil {
 			walk, done := im.iterate(count)
-			if got := walk(); got != count {
-				t.Errorf("%s: iterate sums up to %d, not %d", im.name, got, count)
+			if got := walk(); got != (count-1)&0xff {
+				t.Errorf("%s: the last record begins with %d", im.name, got)
 			}
 			done()
 		}

@@ -3,8 +3,6 @@
 package buffer
 
 import (
-	"encoding/binary"
-
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
@@ -47,19 +45,17 @@ func slicesRistretto(n int) {
 	}
 }
 
-func iterateRistretto(count int) (walk func() uint64, close func()) {
+func iterateRistretto(count int) (walk func() (last byte), close func()) {
 	b := z.NewBuffer(16*count, "bench")
-	for range count {
-		r := b.SliceAllocate(8)
-		clear(r) // which it does not
-		r[0] = 1
+	for i := range count {
+		b.SliceAllocate(8)[0] = byte(i)
 	}
-	return func() (sum uint64) {
+	return func() (last byte) {
 		_ = b.SliceIterate(func(r []byte) error {
-			sum += binary.LittleEndian.Uint64(r)
+			last = r[0]
 			return nil
 		})
-		return sum
+		return last
 	}, func() { must(b.Release) }
 }
 

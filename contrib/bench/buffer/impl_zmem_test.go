@@ -55,17 +55,17 @@ func slicesZmem(n int) {
 	}
 }
 
-func iterateZmem(count int) (walk func() uint64, close func()) {
+func iterateZmem(count int) (walk func() (last byte), close func()) {
 	b := z.NewBuffer(16*count, "bench")
-	for range count {
-		b.SliceAllocate(8)[0] = 1
+	for i := range count {
+		b.SliceAllocate(8)[0] = byte(i)
 	}
-	return func() (sum uint64) {
+	return func() (last byte) {
 		_ = b.SliceIterate(func(r []byte) error {
-			sum += binary.LittleEndian.Uint64(r)
+			last = r[0]
 			return nil
 		})
-		return sum
+		return last
 	}, func() { must(b.Release) }
 }
 
