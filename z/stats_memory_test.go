@@ -29,6 +29,9 @@ func TestReadMemStats(t *testing.T) {
 }
 
 func TestReturnMemory(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	var blocks [][]byte
 	for range 4096 {
 		b := z.Calloc(16 << 10)
