@@ -10,10 +10,11 @@ import (
 )
 
 // How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, alloc, Calloc), and from within freeBlock likewise.
+// (Callers, track, alloc, Calloc), and from within freeBlock and newAllocator likewise.
 const (
-	skipToCallocCaller = 4
-	skipToFreeCaller   = 3
+	skipToCallocCaller    = 4
+	skipToFreeCaller      = 3
+	skipToAllocatorCaller = 3
 )
 
 // alloc makes n zero bytes for every Calloc function but CallocAligned.
@@ -50,6 +51,18 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 	if c.LeakFree(p, n, pcs[:depth], &fault) != c.OK {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
+}
+
+// newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
+// call it themselves, or takes over one that a pool had; nil where there is no memory.
+func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skipToAllocatorCaller, pcs[:])
+	if pooled == nil {
+		return c.LeakNewAllocator(size, tag, pcs[:depth])
+	}
+	_ = pooled.LeakOwn(tag, pcs[:depth]) // else it stays with who had it before
+	return pooled
 }
 
 // returnMemory gives all that is free back to the system.
