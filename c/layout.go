@@ -72,6 +72,29 @@ func (m *Magazine) slot(i uint32) unsafe.Pointer {
 	return unsafe.Add(unsafe.Pointer(m), unsafe.Sizeof(*m)+uintptr(i)*unsafe.Sizeof(uintptr(0)))
 }
 
+// The limits of an Allocator's windows, and how many threads spread over.
+const (
+	MaxAlloc       = C.ZM_MAX_ALLOC
+	WindowMaxAlloc = C.ZM_WINDOW_MAX_ALLOC
+	WindowBits     = C.ZM_WINDOW_BITS
+	NumWindows     = C.ZM_NUM_WINDOWS
+)
+
+// Window mirrors zm_window_t, the head of a window; its memory follows it.
+type Window struct {
+	Used     uint64
+	Size     uint64
+	next     *Window
+	reserved [5]uint64
+}
+
+// Cursor mirrors zm_cursor_t.
+type Cursor struct {
+	Allocator *Allocator
+	Base      unsafe.Pointer
+	Left      int
+}
+
 // Site mirrors the head of zm_site_t; addresses and tag follow it. It lies in C memory and is never
 // freed.
 type Site struct {
@@ -179,6 +202,17 @@ const (
 	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
 	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
 	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
+
+	_ = -(unsafe.Sizeof(Window{}) ^ C.sizeof_zm_window_t)
+	_ = -(unsafe.Offsetof(Window{}.Used) ^ unsafe.Offsetof(C.zm_window_t{}.used))
+	_ = -(unsafe.Offsetof(Window{}.Size) ^ unsafe.Offsetof(C.zm_window_t{}.size))
+	_ = -(unsafe.Offsetof(Window{}.next) ^ unsafe.Offsetof(C.zm_window_t{}.next))
+	_ = -(unsafe.Offsetof(Window{}.reserved) ^ unsafe.Offsetof(C.zm_window_t{}.reserved))
+
+	_ = -(unsafe.Sizeof(Cursor{}) ^ C.sizeof_zm_cursor_t)
+	_ = -(unsafe.Offsetof(Cursor{}.Allocator) ^ unsafe.Offsetof(C.zm_cursor_t{}.allocator))
+	_ = -(unsafe.Offsetof(Cursor{}.Base) ^ unsafe.Offsetof(C.zm_cursor_t{}.base))
+	_ = -(unsafe.Offsetof(Cursor{}.Left) ^ unsafe.Offsetof(C.zm_cursor_t{}.left))
 
 	_ = -(unsafe.Sizeof(Site{}) ^ C.sizeof_zm_site_t)
 	_ = -(unsafe.Offsetof(Site{}.next) ^ unsafe.Offsetof(C.zm_site_t{}.next))

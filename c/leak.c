@@ -160,12 +160,6 @@ FRAME static zm_site_t *site_of(const char *tag, size_t ntag, const uintptr_t *p
     return s;
 }
 
-static void site_count(zm_site_t *s, int64_t bytes, int64_t objects)
-{
-    __atomic_fetch_add(&s->live_bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&s->live_objects, objects, __ATOMIC_RELAXED);
-}
-
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap)
 {
     pthread_once(&once, init_locks);
@@ -330,7 +324,7 @@ void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const
         zm_free(p, n);
         return NULL;
     }
-    site_count(site, (int64_t)n, 1);
+    zm__site_count(site, (int64_t)n, 1);
     return p;
 }
 
@@ -349,7 +343,7 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
     if (live && !size_ok) {
         describe(fault, ZM_FAULT_SIZE, r, NULL);
     } else if (live) {
-        site_count(r->alloc_site, -(int64_t)n, -1);
+        zm__site_count(r->alloc_site, -(int64_t)n, -1);
         shard->freed[shard->nfreed++ % FREED] = (freed_t){*r, free_site};
         record_remove(shard, r);
     }
@@ -376,7 +370,7 @@ void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
     record_shard_t *shard = shard_of((uintptr_t)block);
     pthread_mutex_lock(&shard->lock);
     const record_t *r = record_find(shard, (uintptr_t)block);
-    site_count(r->alloc_site, (int64_t)bytes, (int64_t)objects);
+    zm__site_count(r->alloc_site, (int64_t)bytes, (int64_t)objects);
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -389,8 +383,8 @@ void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, con
     record_shard_t *shard = shard_of((uintptr_t)block);
     pthread_mutex_lock(&shard->lock);
     record_t *r = record_find(shard, (uintptr_t)block);
-    site_count(r->alloc_site, -(int64_t)bytes, -(int64_t)objects);
-    site_count(site, (int64_t)bytes, (int64_t)objects);
+    zm__site_count(r->alloc_site, -(int64_t)bytes, -(int64_t)objects);
+    zm__site_count(site, (int64_t)bytes, (int64_t)objects);
     r->alloc_site = site;
     pthread_mutex_unlock(&shard->lock);
 }
@@ -398,4 +392,25 @@ void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, con
 void zm__leak_free(void *block, size_t n)
 {
     zm_leak_free(block, n, NULL, 0, NULL);
+}
+
+/* ---- Allocators: their chunks are no records, but count as live at the site of the owner ----- */
+
+zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
+                                      const uintptr_t *pcs, size_t npcs)
+{
+    pthread_once(&once, init_locks);
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    return site ? zm__allocator_new(size, site) : NULL;
+}
+
+int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
+                          size_t npcs)
+{
+    pthread_once(&once, init_locks);
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    if (!site)
+        return ZM_ENOMEM;
+    zm__allocator_set_site(a, site);
+    return ZM_OK;
 }

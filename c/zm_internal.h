@@ -6,6 +6,10 @@
  *   magazine    a bounded stack of free blocks of one size class; see depot.c
  *   depot       where caches exchange empty magazines for full ones and back; see depot.c
  *   cache       magazines for one thread at a time, to allocate from without a lock; see cache.c
+ *   Allocator   many small blocks that are freed together; see allocator.c
+ *   chunk       a large block that an Allocator carves
+ *   window      a piece of a chunk that threads allocate from without its lock
+ *   cursor      a piece of a chunk for one thread at a time
  *   shard       one of several copies of a counter or table, so that threads seldom meet
  *   site        a stack that allocated or freed, with its tag; see leak.c
  *
@@ -14,6 +18,7 @@
 #ifndef ZM_INTERNAL_H
 #define ZM_INTERNAL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -206,6 +211,49 @@ void *zm__mmap_grow(int fd, bool writable, void *addr, size_t old, size_t size);
  * Signals are blocked.
  */
 const char *zm__mmap_reserve(int fd, size_t from, size_t to, size_t had);
+/* ---- allocator.c -------------------------------------------------------------------------- */
+
+typedef struct zm__chunk {
+    struct zm__chunk *next;
+    unsigned char *base;
+    size_t size;
+    size_t carved; /* bytes, from its start */
+    size_t dirty;  /* bytes from its start that are to be cleared when they are carved */
+} zm__chunk_t;
+
+struct zm_allocator {
+    zm_window_t *windows[ZM_NUM_WINDOWS]; /* slots, for C callers */
+    pthread_mutex_t lock;
+    zm__chunk_t *first;
+    zm__chunk_t *current; /* where small pieces come from; NULL where there is no chunk */
+    zm_window_t *spare;   /* what closed cursors had left */
+    size_t first_size;    /* bytes of the first chunk */
+    uint64_t allocated;   /* bytes of all chunks */
+    uint64_t idle;        /* bytes carved and not used: heads of windows, padding, spare windows */
+    zm_site_t *site;      /* whose chunks they are for the leak tracker, or NULL */
+    uint64_t ref;
+    zm_allocator_t *ref_next;  /* in its bucket of the table by ref */
+    zm_allocator_t *pool_next; /* in the pool that keeps it */
+};
+
+/* As zm_allocator_new; site, if not NULL, is whose live bytes and blocks the chunks count as. */
+zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
+
+/* Counts the chunks as another site's from now on. */
+void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);
+
+/* Gives an Allocator a new ref; and takes it away, so that nobody finds it. */
+void zm__allocator_show(zm_allocator_t *a);
+void zm__allocator_hide(zm_allocator_t *a);
+
+/* ---- leak.c ------------------------------------------------------------------------------- */
+
+/* Adds to what a site has live. */
+static inline void zm__site_count(zm_site_t *s, int64_t bytes, int64_t objects)
+{
+    __atomic_fetch_add(&s->live_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&s->live_objects, objects, __ATOMIC_RELAXED);
+}
 
 /* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 

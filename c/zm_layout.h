@@ -56,6 +56,35 @@ typedef struct zm_cache {
     zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 
+/* ---- Allocators; see allocator.c ------------------------------------------------------------ */
+
+#define ZM_MAX_ALLOC (1 << 30)   /* bytes of the largest allocation from an Allocator */
+#define ZM_WINDOW_MAX_ALLOC 2048 /* bytes of the largest one that windows serve */
+#define ZM_WINDOW_BITS 4
+#define ZM_NUM_WINDOWS (1 << ZM_WINDOW_BITS) /* that threads spread over */
+
+typedef struct zm_allocator zm_allocator_t;
+typedef struct zm_allocator_pool zm_allocator_pool_t;
+
+/* A window: a piece of a chunk that any number of threads allocate from without a lock, by adding
+ * to `used`: what lies between the old and the new value is theirs, unless that is beyond `size`.
+ * This head stands at its start, on a cache line of its own.
+ */
+typedef struct zm_window {
+    uint64_t used;          /* atomic; in bytes, the head included; beyond size where it is full */
+    uint64_t size;          /* in bytes, the head included; never changes while threads use it */
+    struct zm_window *next; /* in the list of spare ones */
+    uint64_t reserved[5];   /* fills the line */
+} zm_window_t;
+
+/* A cursor: memory carved from an Allocator for one thread at a time, which takes it from its end.
+ */
+typedef struct zm_cursor {
+    zm_allocator_t *allocator;
+    unsigned char *base; /* of its memory: behind the head of a window */
+    ptrdiff_t left;      /* bytes that are free, from there */
+} zm_cursor_t;
+
 /* ---- Leaks; see leak.c ---------------------------------------------------------------------- */
 
 #define ZM_MAX_STACK 64 /* return addresses kept of one stack */

@@ -183,6 +183,115 @@ void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
  */
 bool zm_depot_trim(bool all);
 
+/* ---- Allocators: many small blocks, freed together ------------------------------------------ */
+
+/* Makes an Allocator: blocks are carved from chunks, never move, and are freed all at once.
+ * size: bytes of the first chunk, rounded up to a power of two, at least 512. Each further chunk is
+ *    twice as large as the last, up to 1 GiB, or as large as one block needs. Chunks are counted as
+ *    blocks of zm_calloc are.
+ * Returns it, or NULL where memory ran out or size is above ZM_MAX_SIZE.
+ * The caller owns it and frees it with zm_allocator_release.
+ */
+zm_allocator_t *zm_allocator_new(size_t size);
+
+/* Frees an Allocator and all that came from it; NULL does nothing. No other thread may use it, nor
+ * one of its cursors, meanwhile or later.
+ */
+void zm_allocator_release(zm_allocator_t *a);
+
+/* Allocates n zero bytes, aligned to 8.
+ * n: 0 to ZM_MAX_ALLOC. Takes n rounded up to a multiple of 8 from a chunk.
+ * Returns their address, or NULL where memory ran out or n is above ZM_MAX_ALLOC.
+ * They are valid until zm_allocator_reset, zm_allocator_trim (where it frees their chunk) or
+ * zm_allocator_release.
+ * Cost: one atomic add up to ZM_WINDOW_MAX_ALLOC bytes, a lock beyond and once a window.
+ */
+void *zm_allocator_allocate(zm_allocator_t *a, size_t n);
+
+/* As zm_allocator_allocate, at a multiple of align, a power of two up to ZM_MAX_ALIGN; NULL for
+ * others. Takes the lock where align is above 8.
+ */
+void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align);
+
+/* As zm_allocator_allocate, with the n bytes at src copied in. */
+void *zm_allocator_copy(zm_allocator_t *a, const void *src, size_t n);
+
+/* Ends the life of all that was allocated and keeps the chunks for what comes. What was handed out
+ * of them is cleared when it is handed out again. Nobody may use the Allocator meanwhile; its
+ * cursors have to be opened anew.
+ */
+void zm_allocator_reset(zm_allocator_t *a);
+
+/* Frees the chunks, from the last one on, until at most max bytes of them are left, which may be
+ * none; what was allocated from those is gone. Nobody may use the Allocator meanwhile; its cursors
+ * have to be opened anew.
+ */
+void zm_allocator_trim(zm_allocator_t *a, size_t max);
+
+/* Bytes used: blocks, each rounded up to a multiple of 8, what was left at the end of full windows
+ * and chunks, and what cursors hold. Exact whenever no call is under way.
+ */
+uint64_t zm_allocator_size(zm_allocator_t *a);
+
+/* Bytes of all chunks. */
+uint64_t zm_allocator_allocated(zm_allocator_t *a);
+
+/* A number that no other Allocator of the process has or had, never 0; and the Allocator that has
+ * it, NULL where it was released.
+ */
+uint64_t zm_allocator_ref(const zm_allocator_t *a);
+zm_allocator_t *zm_allocator_from(uint64_t ref);
+
+/* For those who keep windows of their own, such as the Go package: allocates n bytes, 1 to
+ * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is
+ * full, from a new one that it puts there. Slots start as &zm_no_window, which is full. Threads may
+ * share a slot; they read it with acquire order. Reset, trim and release end all windows.
+ */
+extern zm_window_t zm_no_window;
+void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n);
+
+/* Opens a cursor: memory of the Allocator from which one thread at a time allocates without an
+ * atomic. The caller owns *k. Takes no memory yet, and cannot fail.
+ */
+void zm_cursor_open(zm_cursor_t *k, zm_allocator_t *a);
+
+/* As zm_allocator_allocate_aligned, from a cursor, and n is not rounded up. Blocks live as long as
+ * those of the Allocator.
+ * Cost: a few instructions; what does not fit takes the Allocator's lock.
+ */
+void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align);
+
+/* Gives what is left of the cursor's memory back to the Allocator. It may be used again after that.
+ */
+void zm_cursor_close(zm_cursor_t *k);
+
+/* Makes a pool that keeps up to cap Allocators for whoever needs one next, or returns NULL when out
+ * of memory. The caller owns it and frees it with zm_allocator_pool_release.
+ */
+zm_allocator_pool_t *zm_allocator_pool_new(size_t cap);
+
+/* Takes an Allocator from the pool, empty and with a new ref, or makes one of size bytes, as by
+ * zm_allocator_new, where the pool has none or is NULL. zm_allocator_pool_take returns NULL instead
+ * of making one.
+ */
+zm_allocator_t *zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size);
+zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool);
+
+/* Gives an Allocator to the pool, with all that came from it: its ref ends, and it keeps up to 400
+ * MiB of chunks. Where the pool is full or NULL it is released. a may be NULL.
+ */
+void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a);
+
+/* Releases one Allocator of the pool if nobody asked the pool for one since this was called last:
+ * call it now and then. Returns whether it did.
+ */
+bool zm_allocator_pool_trim(zm_allocator_pool_t *pool);
+
+/* Frees the pool and what it keeps; NULL does nothing. No other thread may use it meanwhile or
+ * later.
+ */
+void zm_allocator_pool_release(zm_allocator_pool_t *pool);
+
 /* ---- Buffers: bytes or records, appended one after another ---------------------------------- */
 
 /* A Buffer starts on the heap, becomes an anonymous mapping, which grows without being copied, and
@@ -286,6 +395,7 @@ void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);
  */
 void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
                          size_t npcs);
+
 /* ---- Sorting ------------------------------------------------------------------------------ */
 
 /* Framed records, one after another without gaps: 8 bytes that hold the length of the record in
@@ -319,6 +429,7 @@ int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scra
  * len / 2 + 64 MiB.
  */
 size_t zm_sort_scratch(size_t len);
+
 /* ---- Mapped files (on Unix systems) --------------------------------------------------------- */
 
 /* fd is an open regular file, which stays the caller's; a mapping lives on when it is closed. Where
@@ -385,6 +496,17 @@ void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const
  * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
  */
 int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault);
+
+/* As zm_allocator_new; its chunks count as live blocks of this stack and tag, which are as above.
+ */
+zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
+                                      const uintptr_t *pcs, size_t npcs);
+
+/* Makes the chunks of an Allocator count as this stack's and tag's from now on. Returns ZM_OK, or
+ * ZM_ENOMEM and leaves it with whom it was.
+ */
+int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
+                          size_t npcs);
 
 /* Writes the sites that have live blocks to out[0..cap), in no order, and returns how many there
  * are, which may be more than cap. Exact whenever no call is under way.

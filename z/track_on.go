@@ -10,11 +10,11 @@ import (
 )
 
 // How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, callocBlock, Calloc), and from within freeBlock and attribute likewise.
+// (Callers, track, callocBlock, Calloc), and from within freeBlock, attribute and newAllocator likewise.
 const (
 	skipToCallocCaller = 4
 	skipToFreeCaller   = 3
-	skipToMaker        = 3 // Callers, attribute, NewBuffer
+	skipToMaker        = 3
 )
 
 // alloc makes n zero bytes for TryCalloc.
@@ -65,6 +65,18 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 	if c.LeakFree(p, n, pcs[:depth], &fault) != c.OK {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
+}
+
+// newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
+// call it themselves, or takes over one that a pool had; nil where there is no memory.
+func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skipToMaker, pcs[:])
+	if pooled == nil {
+		return c.LeakNewAllocator(size, tag, pcs[:depth])
+	}
+	_ = pooled.LeakOwn(tag, pcs[:depth]) // else it stays with who had it before
+	return pooled
 }
 
 // returnMemory gives all that is free back to the system.
