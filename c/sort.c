@@ -169,8 +169,9 @@ int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scr
 int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
             size_t nscratch, unsigned threads, size_t *fault)
 {
-    size_t ignored, need = zm_sort_scratch(len);
-    fault = fault ? fault : &ignored;
+    size_t ignored = 0, need = zm_sort_scratch(len);
+    if (!fault)
+        fault = &ignored;
     *fault = len;
     if (len > ZM_MAX_SIZE || nscratch < need || off > ZM_MAX_SIZE ||
         (key != ZM_SORT_BYTES && key != ZM_SORT_UINT64 && key != ZM_SORT_INT64))

@@ -44,9 +44,9 @@ void zm__threads_run(unsigned nthreads, void (*task)(void *arg, size_t i, unsign
 {
     work_t work = {task, arg, ntasks, 0};
     worker_t workers[MAX_THREADS];
-    unsigned most = nthreads < MAX_THREADS ? nthreads : MAX_THREADS, made = 1;
-    if (most > ntasks)
-        most = (unsigned)ntasks;
+    unsigned made = 1, most = ntasks < MAX_THREADS ? (unsigned)ntasks : MAX_THREADS;
+    if (most > nthreads)
+        most = nthreads;
     sigset_t all, old;
     sigfillset(&all);
     if (most > 1 && pthread_sigmask(SIG_SETMASK, &all, &old) == 0) {

@@ -411,10 +411,9 @@ typedef enum zm_sort_key {
  * records, len: len bytes of records; at most ZM_MAX_SIZE. All are checked before any is moved.
  * key, off: what to sort by; an integer is at byte off of each record, aligned or not. off is
  *    ignored for ZM_SORT_BYTES.
- * scratch, nscratch: memory for the sort's own use, at least zm_sort_scratch(len) bytes, of which no
- *    more are touched.
- * threads: how many to use at most, this one included; 0: as many as there are processors. The
- *    environment variable ZMEM_THREADS bounds both. All have ended when it returns.
+ * scratch, nscratch: memory for the sort's own use, at least zm_sort_scratch(len) bytes, of which
+ * no more are touched. threads: how many to use at most, this one included; 0: as many as there are
+ * processors. The environment variable ZMEM_THREADS bounds both. All have ended when it returns.
  * fault: where a record is wrong its offset goes there, else len; may be NULL.
  * Returns ZM_OK, or ZM_EINVAL where an argument is out of range, a record does not end within the
  * range or has no 8 bytes at off; the records are unchanged then. It cannot run out of memory, and

@@ -292,20 +292,28 @@ func mergeRuns(data []byte, mid int, scratch []byte, less LessFunc) {
 	copy(left, data)
 	l, r := 0, mid // the gap in front of r has always just the room of left[l:]
 	defer func() { copy(data[r-(mid-l):r], left[l:]) }()
+	if mid == 0 || mid == len(data) {
+		return
+	}
 	pl, pr := startOf(left), startOf(data)
-	for l < mid && r < len(data) {
-		out := r - (mid - l)
-		src, takeRight := unsafe.Add(pl, l), 0
-		if less(recordAt(pr, r), recordAt(pl, l)) {
-			takeRight = 1
+	x, y := recordAt(pl, l), recordAt(pr, r)
+	for {
+		out := unsafe.Add(pr, r-(mid-l))
+		if less(y, x) {
+			size := frame + len(y)
+			copyRecord(out, unsafe.Add(pr, r), size)
+			if r += size; r == len(data) {
+				return
+			}
+			y = recordAt(pr, r)
+		} else {
+			size := frame + len(x)
+			copyRecord(out, unsafe.Add(pl, l), size)
+			if l += size; l == mid {
+				return
+			}
+			x = recordAt(pl, l)
 		}
-		if takeRight != 0 {
-			src = unsafe.Add(pr, r)
-		}
-		size := frame + recordLen(src, 0)
-		copyRecord(unsafe.Add(pr, out), src, size)
-		r += size & -takeRight
-		l += size & (takeRight - 1)
 	}
 }
 

@@ -113,9 +113,9 @@ static unsigned char *reference(const records_t *r, order_t o)
 static void check(const records_t *r, order_t o, unsigned threads, const unsigned char *want,
                   size_t nscratch)
 {
-    unsigned char *block = malloc(r->skew + r->len + GUARD), *b = block + r->skew;
-    unsigned char *scratch = malloc(nscratch + GUARD);
+    unsigned char *block = malloc(r->skew + r->len + GUARD), *scratch = malloc(nscratch + GUARD);
     assert_true(block && scratch);
+    unsigned char *b = block + r->skew;
     memcpy(b, r->b, r->len);
     memset(b + r->len, GUARD_BYTE, GUARD);
     memset(scratch + nscratch, GUARD_BYTE, GUARD);
