@@ -96,7 +96,7 @@ void zm_free(void *p, size_t n)
     b->free(p);
 }
 
-int zm_calloc_batch(size_t n, void **out, size_t len)
+int zm__alloc_batch(size_t n, void **out, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     if (!b)
@@ -113,10 +113,16 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
         b->flush(out, got);
         return ZM_ENOMEM;
     }
-    for (size_t i = 0; i < len; i++)
-        memset(out[i], 0, n);
     zm__count((uint64_t)n * len, len);
     return ZM_OK;
+}
+
+int zm_calloc_batch(size_t n, void **out, size_t len)
+{
+    int err = zm__alloc_batch(n, out, len);
+    for (size_t i = 0; i < len && err == ZM_OK; i++)
+        memset(out[i], 0, n);
+    return err;
 }
 
 void zm_free_batch(void *const *blocks, size_t n, size_t len)

@@ -114,12 +114,19 @@ static chunk_t *chunk_new(zm_allocator_t *a, size_t size)
     chunk_t *c = zm__meta_calloc(sizeof *c);
     if (!c)
         return NULL;
-    /* At the start of a cache line only where that is cheap: see backend_libc.c. */
-    c->base = zm_calloc_aligned(size, size <= MAX_WINDOW ? ZM__CACHE_LINE : 16);
-    if (!c->base) {
+    /* A batch of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from the
+     * system, each for a page fault. At the start of a cache line only where that is cheap: see
+     * backend_libc.c. */
+    void *base = NULL;
+    if (size >= 4096)
+        c->dirty = zm__alloc_batch(size, &base, 1) ? 0 : size;
+    else
+        base = zm_calloc_aligned(size, ZM__CACHE_LINE);
+    if (!base) {
         zm__meta_free(c);
         return NULL;
     }
+    c->base = base;
     c->size = size;
     count_chunk(a, size);
     return c;

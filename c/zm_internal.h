@@ -84,6 +84,9 @@ static inline void **zm__blocks(zm_magazine_t *m)
  */
 void zm__count(uint64_t bytes, uint64_t objects);
 
+/* As zm_calloc_batch, except that what is in the blocks is not cleared. */
+int zm__alloc_batch(size_t n, void **out, size_t len);
+
 /* ---- leak.c, leak_off.c --------------------------------------------------------------------- */
 
 /* A block from zm_calloc whose site, under the leak tag, counts other memory that belongs to it as

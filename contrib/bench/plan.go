@@ -73,7 +73,7 @@ var implementations = []implementation{
 		name: "xdarkicex", label: "xDarkicex/memory", kind: peer, tag: "xdarkicex",
 		module: "github.com/xDarkicex/memory",
 		about: "`FreeList`, and `ShardedFreeList` where there are several goroutines: slots of one " +
-			"size, cleared after Allocate, since it does not; `Arena`, likewise",
+			"size, cleared after Allocate, since it does not; `Arena`",
 	},
 	{
 		name: "mmgo", label: "mm-go", kind: peer, tag: "mmgo",
@@ -181,11 +181,11 @@ var works = []work{
 	},
 	{
 		name: "Arena", title: "Allocating what is freed together", pkg: "arena", impls: arenaImpls,
-		about: "16 bytes are allocated and written to, again and again; every MiB (every 16 MiB where " +
-			"two goroutines share it) all is freed at once, which counts. Where an implementation clears " +
-			"memory that it hands out again, that counts as well: zmem always does, ristretto and " +
-			"xDarkicex/memory only in AllocateAligned. With two goroutines, both use one arena, and the " +
-			"time is that of all over the allocations of all: half the time of one goroutine is perfect.",
+		about: "16 bytes are allocated and written to, again and again; when every goroutine has had a " +
+			"MiB, all is freed, the allocator itself too, and another one made, which counts. zmem's " +
+			"memory is always zero, ristretto's after AllocateAligned. With two goroutines, both use one " +
+			"allocator, and the time is that of all over the allocations of all: half the time of one " +
+			"goroutine is perfect.",
 	},
 	{
 		name: "BufferSlice", title: "Records of 8 bytes in a Buffer", pkg: "buffer", impls: bufferImpls,

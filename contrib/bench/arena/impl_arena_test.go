@@ -24,7 +24,7 @@ func openGoArena(int) arena {
 				goarena.New[node](a).val = 1
 			}
 		},
-		reset: func() {
+		renew: func() {
 			a.Free()
 			a = goarena.NewArena()
 		},

@@ -33,7 +33,7 @@ func openGoHeap(int) arena {
 				s.node.val = 1
 			}
 		},
-		reset: func() {},
+		renew: func() {},
 		close: func() {},
 	}
 }

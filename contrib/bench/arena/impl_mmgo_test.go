@@ -11,8 +11,7 @@ func init() {
 	register(implementation{name: "mmgo", open: openMmgo})
 }
 
-// openMmgo is mm-go's typed arena on libc, of which a new one is made after each Free: it has no
-// reset.
+// openMmgo is mm-go's typed arena on libc.
 func openMmgo(n int) arena {
 	libc := allocator.NewC()
 	a := typedarena.New[node](libc, n)
@@ -22,7 +21,7 @@ func openMmgo(n int) arena {
 				a.Alloc().val = 1
 			}
 		},
-		reset: func() {
+		renew: func() {
 			a.Free()
 			a = typedarena.New[node](libc, n)
 		},

@@ -24,7 +24,7 @@ func openNuke(n int) arena {
 				nuke.New[node](a).val = 1
 			}
 		},
-		reset: func() { a.Reset(false) },
-		close: func() { a.Reset(true) },
+		renew: func() { a = nuke.NewMonotonicArena(n*blockSize, 1) },
+		close: func() {},
 	}
 }

@@ -13,7 +13,8 @@ func init() {
 }
 
 func openRistretto(n int) arena {
-	a := z.NewAllocator(n*blockSize, "bench")
+	size := n * blockSize
+	a := z.NewAllocator(size, "bench")
 	return arena{
 		allocate: func(n int) {
 			for range n {
@@ -30,7 +31,10 @@ func openRistretto(n int) arena {
 				(*node)(unsafe.Pointer(&a.AllocateAligned(blockSize)[0])).val = 1
 			}
 		},
-		reset: a.Reset,
-		close: a.Release,
+		renew: func() {
+			a.Release()
+			a = z.NewAllocator(size, "bench")
+		},
+		close: func() { a.Release() },
 	}
 }

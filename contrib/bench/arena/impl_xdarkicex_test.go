@@ -13,12 +13,15 @@ func init() {
 }
 
 // openXdarkicex is Arena of xDarkicex/memory: one mapping of a fixed size, bumped by compare and swap.
-// It does not clear what it hands out again after Reset, so for what has to be zero that is done here.
 func openXdarkicex(n int) arena {
-	a, err := memory.NewArena(uint64(n * blockSize))
-	if err != nil {
-		panic(err)
+	make := func() *memory.Arena {
+		a, err := memory.NewArena(uint64(n * blockSize))
+		if err != nil {
+			panic(err)
+		}
+		return a
 	}
+	a := make()
 	allocate := func() []byte {
 		p, err := a.Alloc(blockSize)
 		if err != nil {
@@ -34,9 +37,7 @@ func openXdarkicex(n int) arena {
 		},
 		aligned: func(n int) {
 			for range n {
-				b := allocate()
-				clear(b)
-				b[0] = 1
+				allocate()[0] = 1
 			}
 		},
 		node: func(n int) {
@@ -45,10 +46,13 @@ func openXdarkicex(n int) arena {
 				if err != nil {
 					panic(err)
 				}
-				*p = node{val: 1}
+				p.val = 1
 			}
 		},
-		reset: a.Reset,
+		renew: func() {
+			_ = a.Free()
+			a = make()
+		},
 		close: func() { _ = a.Free() },
 	}
 }

@@ -7,7 +7,8 @@ func init() {
 }
 
 func openZmem(n int) arena {
-	a := z.NewAllocator(n*blockSize, "bench")
+	size := n * blockSize
+	a := z.NewAllocator(size, "bench")
 	return arena{
 		allocate: func(n int) {
 			for range n {
@@ -31,7 +32,10 @@ func openZmem(n int) arena {
 				k.Allocate(blockSize)[0] = 1
 			}
 		},
-		reset: a.Reset,
-		close: a.Release,
+		renew: func() {
+			a.Release()
+			a = z.NewAllocator(size, "bench")
+		},
+		close: func() { a.Release() },
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -13,12 +14,8 @@ const blockSize = 16
 
 type node struct{ val, next uintptr }
 
-// Everything is freed after so many allocations: 1 MiB with one goroutine, 16 MiB with several, whose
-// start and end are to be a small part of it.
-const (
-	roundOfOne  = 1 << 16
-	roundOfMany = 1 << 20
-)
+// round is after how many allocations of a goroutine everything is freed: 1 MiB.
+const round = 1 << 16
 
 // arena is what one implementation does. Each function allocates n times, one after the other, and
 // writes to what it got; one that is nil is something that the implementation does not have.
@@ -30,7 +27,7 @@ type arena struct {
 	// own is allocate for a goroutine that took something of its own from the arena.
 	own func(n int)
 
-	reset func() // frees everything; the arena goes on
+	renew func() // frees everything, the arena itself included, and makes another like it
 	close func()
 }
 
@@ -53,26 +50,38 @@ func goroutineCounts() []int {
 	return slices.Compact([]int{1, min(2, procs), procs})
 }
 
-// spread shares n iterations out among goroutines, each of which runs work, and waits for all. With
-// one it is work itself.
-func spread(goroutines, n int, work func(iters int)) {
-	if goroutines == 1 {
-		work(n)
-		return
+// inRounds has each of the goroutines call work again and again, until all have done n allocations
+// together. When all have done their part of a round, one of them calls between, before the next.
+// They wait for each other without going to sleep, which would take longer than a round.
+func inRounds(goroutines, n int, work func(iters int), between func()) {
+	var arrived, released atomic.Int64
+	one := func() {
+		turn := int64(0)
+		for left := n / goroutines; left > 0; left -= round {
+			work(min(left, round))
+			turn++
+			if arrived.Add(1) == turn*int64(goroutines) {
+				between()
+				released.Store(turn)
+			}
+			for released.Load() < turn {
+			}
+		}
 	}
 	var wg sync.WaitGroup
-	for range goroutines {
+	for range goroutines - 1 {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			work(n / goroutines)
+			one()
 		}()
 	}
+	one()
 	wg.Wait()
 }
 
-// BenchmarkArena allocates 16 bytes again and again, and frees them all now and then, which is part
-// of the time. With several goroutines, all use one arena, and ns/op is the time for all over the
+// BenchmarkArena allocates 16 bytes again and again, frees them all now and then, and makes a
+// new arena, which is part of the time. With several goroutines, all use one arena, and ns/op is the time for all over the
 // allocations of all: half the time with two is perfect.
 func BenchmarkArena(b *testing.B) {
 	calls := []struct {
@@ -100,11 +109,7 @@ func BenchmarkArena(b *testing.B) {
 
 // run benchmarks one call of one implementation, if it has it.
 func (im implementation) run(b *testing.B, name string, goroutines int, call func(a arena) func(n int)) {
-	round := roundOfOne
-	if goroutines > 1 {
-		round = roundOfMany
-	}
-	a := im.open(round)
+	a := im.open(goroutines * round)
 	defer a.close()
 	allocate := call(a)
 	if allocate == nil {
@@ -112,9 +117,6 @@ func (im implementation) run(b *testing.B, name string, goroutines int, call fun
 	}
 	b.Run(name, func(b *testing.B) {
 		b.ReportAllocs()
-		for left := b.N; left > 0; left -= round {
-			spread(goroutines, min(left, round), allocate)
-			a.reset()
-		}
+		inRounds(goroutines, b.N, allocate, a.renew)
 	})
 }
