@@ -2,6 +2,7 @@ package z_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,4 +107,44 @@ func fuzzRecords(t *testing.T, b *z.Buffer, in []byte) {
 		offsets[i] -= 8
 	}
 	wantRecords(t, view, want, offsets)
+}
+
+// Each sort does what the library does with the records on the Go heap, in each kind of memory. The
+// first byte says how often the records are repeated, so that some inputs are large.
+func FuzzBuffer_Sorts(f *testing.F) {
+	f.Add([]byte{0})
+	f.Add([]byte("\x01\x09aaaaaaaab\x09aaaaaaaaa\x20"))
+	f.Add(bytes.Repeat([]byte{200, 12, 255, 3, 0, 40, 9}, 30))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) == 0 {
+			return
+		}
+		var records [][]byte
+		for rest := in[1:]; len(rest) > 0; {
+			r := make([]byte, 9+rest[0]%32) // room for a key at byte 1
+			n := copy(r, rest[1:])
+			records = append(records, r)
+			rest = rest[1+n:]
+		}
+		records = slices.Repeat(records, min(int(in[0]), 1+100_000/(1+len(records))))
+		for _, mode := range bufferModes {
+			for _, s := range bufferSorts {
+				b := mode.make(t)
+				for _, r := range records {
+					b.WriteSlice(r)
+				}
+				if err := s.sort(b); err != nil {
+					t.Fatal(err)
+				}
+				want := slices.Clone(records)
+				slices.SortStableFunc(want, s.compare)
+				if !slices.EqualFunc(slices.Collect(b.Records()), want, bytes.Equal) {
+					t.Errorf("%s, %s: %d records differ from those sorted by the library", mode.name, s.name, len(want))
+				}
+				if err := b.Release(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
 }
