@@ -75,12 +75,13 @@ func (m *Magazine) slot(i uint32) unsafe.Pointer {
 // Site mirrors the head of zm_site_t; addresses and tag follow it. It lies in C memory and is never
 // freed.
 type Site struct {
-	next        unsafe.Pointer
-	hash        uint64
-	liveBytes   int64
-	liveObjects int64
-	npcs        uint32
-	ntag        uint32
+	next                     unsafe.Pointer
+	hash                     uint64
+	liveBytes                int64
+	liveObjects              int64
+	allocBytes, allocObjects int64
+	npcs                     uint32
+	ntag                     uint32
 }
 
 // LeakLive mirrors zm_leak_live_t.
@@ -153,6 +154,8 @@ const (
 	_ = -(unsafe.Offsetof(Site{}.hash) ^ unsafe.Offsetof(C.zm_site_t{}.hash))
 	_ = -(unsafe.Offsetof(Site{}.liveBytes) ^ unsafe.Offsetof(C.zm_site_t{}.live_bytes))
 	_ = -(unsafe.Offsetof(Site{}.liveObjects) ^ unsafe.Offsetof(C.zm_site_t{}.live_objects))
+	_ = -(unsafe.Offsetof(Site{}.allocBytes) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_bytes))
+	_ = -(unsafe.Offsetof(Site{}.allocObjects) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_objects))
 	_ = -(unsafe.Offsetof(Site{}.npcs) ^ unsafe.Offsetof(C.zm_site_t{}.npcs))
 	_ = -(unsafe.Offsetof(Site{}.ntag) ^ unsafe.Offsetof(C.zm_site_t{}.ntag))
 
