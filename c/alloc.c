@@ -20,8 +20,8 @@ static shard_t shards[SHARDS];
 static atomic_uint dealt;               /* shards given out so far */
 static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
 
-/* Adds to the counters of this thread's shard; negative numbers come as their complement. */
-static void count(uint64_t bytes, uint64_t objects)
+/* In this thread's shard. */
+void zm__count(uint64_t bytes, uint64_t objects)
 {
     if (my_shard == 0)
         my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
@@ -77,7 +77,7 @@ void *zm_calloc_aligned(size_t n, size_t align)
     if (!p && zm_depot_trim(true))
         p = b->calloc(reserve_size(n), align);
     if (p)
-        count(n, 1);
+        zm__count(n, 1);
     return p;
 }
 
@@ -91,7 +91,14 @@ void zm_free(void *p, size_t n)
     const zm__backend_t *b = zm__backend();
     if (!p || !b)
         return;
-    count(0 - (uint64_t)n, 0 - (uint64_t)1);
+    if (zm__is_sampled(p)) {
+        if (zm__profile_free(p))
+            zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
+        return;
+    }
+    if (n > ZM_SMALL_MAX)
+        zm_profile_remove(p);
+    zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__unpoison_blocks(&p, 1);
     b->free(p);
 }
@@ -115,23 +122,33 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     }
     for (size_t i = 0; i < len; i++)
         memset(out[i], 0, n);
-    count((uint64_t)n * len, len);
+    zm__count((uint64_t)n * len, len);
     return ZM_OK;
+}
+
+/* Whether zm_free does not pass p on to the backend. */
+static bool is_own(const void *p)
+{
+    return !p || zm__is_sampled(p);
 }
 
 void zm_free_batch(void *const *blocks, size_t n, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     size_t freed = 0;
-    for (size_t i = 0, run; b && i < len; i += run + 1) { /* a run of blocks, then a NULL */
-        for (run = 0; i + run < len && blocks[i + run]; run++)
-            ;
+    for (size_t i = 0, run; b && i < len; i += run + 1) { /* a run of blocks, then another kind */
+        for (run = 0; i + run < len && !is_own(blocks[i + run]); run++) {
+            if (n > ZM_SMALL_MAX)
+                zm_profile_remove(blocks[i + run]);
+        }
+        if (i + run < len)
+            zm_free(blocks[i + run], n);
         zm__unpoison_blocks(blocks + i, run);
         b->flush(blocks + i, run);
         freed += run;
     }
     if (freed)
-        count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
+        zm__count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
 }
 
 size_t zm_good_size(size_t n)
@@ -146,6 +163,8 @@ size_t zm_good_size(size_t n)
 size_t zm_usable_size(const void *p)
 {
     const zm__backend_t *b = zm__backend();
+    if (zm__is_sampled(p))
+        return zm__sampled_usable_size(p);
     return p && b ? b->usable_size(p) : 0;
 }
 
@@ -176,5 +195,6 @@ int zm_return_memory(void)
     if (!b)
         return ZM_EBACKEND;
     zm_depot_trim(true);
+    zm__sampled_trim();
     return b->purge();
 }

@@ -31,7 +31,6 @@ zm_cache_t *zm_cache_new(void)
     zm_cache_t *k = zm__meta_calloc(sizeof *k);
     if (!k)
         return NULL;
-    k->sample_at = UINT64_MAX;
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
         k->shelves[i] = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
     k->next = atomic_load_explicit(&caches, memory_order_relaxed);
@@ -48,10 +47,22 @@ static void swap(zm_shelf_t *s)
     s->previous = m;
 }
 
+/* A block that is sampled, where its turn has come. */
+static void *sampled(zm_cache_t *k, size_t n)
+{
+    uint64_t rate = zm__profile_due(k);
+    return rate ? zm_profile_calloc(n, 0, rate, NULL, 0, NULL, 0) : NULL;
+}
+
 void *zm_cache_calloc(zm_cache_t *k, size_t n)
 {
     if (n > ZM_SMALL_MAX)
         return zm_calloc(n);
+    if (k->allocated_bytes + n >= load(&k->sample_at)) {
+        void *p = sampled(k, n);
+        if (p)
+            return p;
+    }
     unsigned cls = zm__class_of(n);
     zm_shelf_t *s = &k->shelves[cls];
     if (s->loaded->len == 0)
@@ -76,7 +87,7 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
 {
     if (!p)
         return;
-    if (n > ZM_SMALL_MAX) {
+    if (n > ZM_SMALL_MAX || zm__is_sampled(p)) {
         zm_free(p, n);
         return;
     }
@@ -117,6 +128,12 @@ bool zm_cache_idle(zm_cache_t *k)
     bool idle = k->seen == now;
     k->seen = now;
     return idle;
+}
+
+void zm__cache_sample_anew(void)
+{
+    for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
+        __atomic_store_n(&k->sample_at, 0, __ATOMIC_SEQ_CST);
 }
 
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects)
