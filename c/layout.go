@@ -84,6 +84,17 @@ type Site struct {
 	ntag                     uint32
 }
 
+// ProfileSite mirrors zm_profile_site_t.
+type ProfileSite struct {
+	Site                                             *Site
+	AllocBytes, AllocObjects, LiveBytes, LiveObjects int64
+}
+
+// ProfileStats mirrors zm_profile_stats_t.
+type ProfileStats struct {
+	Bytes, Sites, Records, Dropped, Crowded uint64
+}
+
 // LeakLive mirrors zm_leak_live_t.
 type LeakLive struct {
 	Site    *Site
@@ -158,6 +169,20 @@ const (
 	_ = -(unsafe.Offsetof(Site{}.allocObjects) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_objects))
 	_ = -(unsafe.Offsetof(Site{}.npcs) ^ unsafe.Offsetof(C.zm_site_t{}.npcs))
 	_ = -(unsafe.Offsetof(Site{}.ntag) ^ unsafe.Offsetof(C.zm_site_t{}.ntag))
+
+	_ = -(unsafe.Sizeof(ProfileSite{}) ^ C.sizeof_zm_profile_site_t)
+	_ = -(unsafe.Offsetof(ProfileSite{}.Site) ^ unsafe.Offsetof(C.zm_profile_site_t{}.site))
+	_ = -(unsafe.Offsetof(ProfileSite{}.AllocBytes) ^ unsafe.Offsetof(C.zm_profile_site_t{}.alloc_bytes))
+	_ = -(unsafe.Offsetof(ProfileSite{}.AllocObjects) ^ unsafe.Offsetof(C.zm_profile_site_t{}.alloc_objects))
+	_ = -(unsafe.Offsetof(ProfileSite{}.LiveBytes) ^ unsafe.Offsetof(C.zm_profile_site_t{}.live_bytes))
+	_ = -(unsafe.Offsetof(ProfileSite{}.LiveObjects) ^ unsafe.Offsetof(C.zm_profile_site_t{}.live_objects))
+
+	_ = -(unsafe.Sizeof(ProfileStats{}) ^ C.sizeof_zm_profile_stats_t)
+	_ = -(unsafe.Offsetof(ProfileStats{}.Bytes) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.bytes))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Sites) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.sites))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Records) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.records))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Dropped) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.dropped))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Crowded) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.crowded))
 
 	_ = -(unsafe.Sizeof(LeakLive{}) ^ C.sizeof_zm_leak_live_t)
 	_ = -(unsafe.Offsetof(LeakLive{}.Site) ^ unsafe.Offsetof(C.zm_leak_live_t{}.site))

@@ -1,0 +1,23 @@
+package z_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// What the profile costs: a pair of Calloc and Free, at several rates.
+func BenchmarkProfile(b *testing.B) {
+	for _, size := range []int{32, 256} {
+		for _, rate := range []int{0, z.DefaultProfileRate, 16 << 10, 1} {
+			b.Run(fmt.Sprintf("size=%d/rate=%d", size, rate), func(b *testing.B) {
+				defer z.SetProfileRate(z.SetProfileRate(rate))
+				b.ReportAllocs()
+				for b.Loop() {
+					z.Free(z.Calloc(size))
+				}
+			})
+		}
+	}
+}
