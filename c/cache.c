@@ -47,18 +47,31 @@ static void swap(zm_shelf_t *s)
     s->previous = m;
 }
 
-/* A block that is sampled, where its turn has come. */
+static bool sample_due(const zm_cache_t *k, size_t n)
+{
+    return k->allocated_bytes + n >= load(&k->sample_at);
+}
+
+static bool guard_due(const zm_cache_t *k)
+{
+    return k->allocated_objects >= load(&k->guard_at);
+}
+
+/* A block that is sampled or guarded, where its turn has come. */
 static void *sampled(zm_cache_t *k, size_t n)
 {
-    uint64_t rate = zm__profile_due(k);
-    return rate ? zm_profile_calloc(n, 0, rate, NULL, 0, NULL, 0) : NULL;
+    uint64_t rate = sample_due(k, n) ? zm__profile_due(k) : 0;
+    void *p = NULL;
+    if (guard_due(k) && zm__guard_due(k))
+        p = zm_guard_calloc(n, rate, NULL, 0, NULL, 0, NULL);
+    return p || rate == 0 ? p : zm_profile_calloc(n, 0, rate, NULL, 0, NULL, 0);
 }
 
 void *zm_cache_calloc(zm_cache_t *k, size_t n)
 {
     if (n > ZM_SMALL_MAX)
         return zm_calloc(n);
-    if (k->allocated_bytes + n >= load(&k->sample_at)) {
+    if (sample_due(k, n) || guard_due(k)) {
         void *p = sampled(k, n);
         if (p)
             return p;
@@ -134,6 +147,12 @@ void zm__cache_sample_anew(void)
 {
     for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
         __atomic_store_n(&k->sample_at, 0, __ATOMIC_SEQ_CST);
+}
+
+void zm__cache_guard_anew(void)
+{
+    for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
+        __atomic_store_n(&k->guard_at, 0, __ATOMIC_SEQ_CST);
 }
 
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects)

@@ -42,7 +42,7 @@ type Cache struct {
 	FreedObjects     uint64
 	seen             uint64
 	next             *Cache
-	reserved         uint64
+	GuardAt          uint64
 	Shelves          [NumClasses]Shelf
 }
 
@@ -80,6 +80,7 @@ type Site struct {
 	liveBytes                int64
 	liveObjects              int64
 	allocBytes, allocObjects int64
+	text                     *byte
 	npcs                     uint32
 	ntag                     uint32
 }
@@ -157,7 +158,7 @@ const (
 	_ = -(unsafe.Offsetof(Cache{}.FreedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_objects))
 	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
 	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
-	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
+	_ = -(unsafe.Offsetof(Cache{}.GuardAt) ^ unsafe.Offsetof(C.zm_cache_t{}.guard_at))
 	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
 
 	_ = -(unsafe.Sizeof(Site{}) ^ C.sizeof_zm_site_t)
@@ -167,6 +168,7 @@ const (
 	_ = -(unsafe.Offsetof(Site{}.liveObjects) ^ unsafe.Offsetof(C.zm_site_t{}.live_objects))
 	_ = -(unsafe.Offsetof(Site{}.allocBytes) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_bytes))
 	_ = -(unsafe.Offsetof(Site{}.allocObjects) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_objects))
+	_ = -(unsafe.Offsetof(Site{}.text) ^ unsafe.Offsetof(C.zm_site_t{}.text))
 	_ = -(unsafe.Offsetof(Site{}.npcs) ^ unsafe.Offsetof(C.zm_site_t{}.npcs))
 	_ = -(unsafe.Offsetof(Site{}.ntag) ^ unsafe.Offsetof(C.zm_site_t{}.ntag))
 

@@ -49,8 +49,7 @@ static shard_t *shard_of(uintptr_t block)
 
 /* ---- Chance -------------------------------------------------------------------------------- */
 
-/* Evenly distributed over (0, 1]. */
-static double chance(void)
+double zm__chance(void)
 {
     static atomic_uint_fast64_t seed;
     static _Thread_local uint64_t state;
@@ -71,7 +70,7 @@ static uint64_t weight_of(size_t n, uint64_t rate)
 {
     double weight = 1 / probability(n, rate);
     double whole = floor(weight);
-    return (uint64_t)whole + (chance() <= weight - whole);
+    return (uint64_t)whole + (zm__chance() <= weight - whole);
 }
 
 int zm_profile_set_rate(uint64_t bytes)
@@ -105,7 +104,7 @@ uint64_t zm__profile_due(zm_cache_t *k)
     if (rate == 0)
         next = UINT64_MAX;
     else if (rate > 1)
-        next = k->allocated_bytes + (uint64_t)ceil(-log(chance()) * (double)rate);
+        next = k->allocated_bytes + (uint64_t)ceil(-log(zm__chance()) * (double)rate);
     __atomic_compare_exchange_n(&k->sample_at, &at, next, false, __ATOMIC_SEQ_CST,
                                 __ATOMIC_SEQ_CST);
     return at > 0 || rate == 1 ? rate : 0;
@@ -131,7 +130,7 @@ static bool take_out(shard_t *shard, uintptr_t block)
     return true;
 }
 
-static bool remember(const void *p, size_t n, uint64_t rate, zm_site_t *site)
+bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *site)
 {
     zm__record_t r = {(uintptr_t)p, n, site, weight_of(n, rate)};
     shard_t *shard = shard_of(r.block);
@@ -152,7 +151,7 @@ static bool remember(const void *p, size_t n, uint64_t rate, zm_site_t *site)
     return ok;
 }
 
-static bool forget(const void *p)
+bool zm__profile_forget(const void *p)
 {
     shard_t *shard = shard_of((uintptr_t)p);
     pthread_mutex_lock(&shard->lock);
@@ -178,7 +177,7 @@ static void *calloc_small(size_t n, size_t align, uint64_t rate, zm_site_t *site
         atomic_fetch_add(&crowded, 1);
         return NULL;
     }
-    if (!remember(p, n, rate, site)) {
+    if (!zm__profile_remember(p, n, rate, site)) {
         zm__sampled_free(p);
         return NULL;
     }
@@ -198,7 +197,7 @@ void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, const char *tag, 
         return calloc_small(n, align, rate, site);
     void *p = align ? zm_calloc_aligned(n, align) : zm_calloc(n);
     if (p)
-        (void)remember(p, n, rate, site);
+        (void)zm__profile_remember(p, n, rate, site);
     return p;
 }
 
@@ -209,25 +208,27 @@ void zm_profile_add(const void *p, size_t n, uint64_t rate, const char *tag, siz
         return;
     zm_site_t *site = zm__profile_site(tag, ntag, pcs, npcs);
     if (site)
-        (void)remember(p, n, rate, site);
+        (void)zm__profile_remember(p, n, rate, site);
 }
 
 void zm__profile_add(const void *p, size_t n, zm_site_t *site)
 {
     uint64_t rate = zm_profile_rate();
-    if (site && n > 0 && rate > 0 && chance() <= probability(n, rate))
-        (void)remember(p, n, rate, site);
+    if (site && n > 0 && rate > 0 && zm__chance() <= probability(n, rate))
+        (void)zm__profile_remember(p, n, rate, site);
 }
 
 void zm_profile_remove(const void *p)
 {
-    if (atomic_load_explicit(&num_outside, memory_order_relaxed) > 0 && forget(p))
+    if (atomic_load_explicit(&num_outside, memory_order_relaxed) > 0 && zm__profile_forget(p))
         atomic_fetch_sub(&num_outside, 1);
 }
 
 bool zm__profile_free(void *p)
 {
-    if (!forget(p))
+    if (zm__is_guarded(p))
+        return zm__guard_free(p, NULL);
+    if (!zm__profile_forget(p))
         return false;
     zm__sampled_free(p);
     return true;

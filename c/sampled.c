@@ -154,6 +154,24 @@ void *zm__sampled_calloc(size_t n, size_t align)
     return memset(p, 0, n);
 }
 
+unsigned char *zm__sampled_take(size_t n)
+{
+    unsigned char *p = NULL;
+    size_t count = (n + SPAN - 1) / SPAN;
+    pthread_mutex_lock(&lock);
+    if (zm__sampled_reserve() && count <= num_spans / 4) {
+        bool in_use = false;
+        for (size_t i = num_spans - count; i < num_spans; i++)
+            in_use = in_use || spans[i];
+        if (!in_use) {
+            num_spans -= count;
+            p = (unsigned char *)zm__sampled.base + num_spans * SPAN;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return p;
+}
+
 /* The span of a live block. */
 static span_t *span_of(const void *p)
 {
@@ -177,6 +195,8 @@ void zm__sampled_free(void *p)
 
 size_t zm__sampled_usable_size(const void *p)
 {
+    if (zm__is_guarded(p))
+        return zm__guard_usable_size(p);
     pthread_mutex_lock(&lock);
     const span_t *s = span_of(p);
     size_t size = s ? zm__class_size(s->cls) : 0;

@@ -118,6 +118,22 @@ FRAME zm_site_t *zm__site_of(const char *tag, size_t ntag, const uintptr_t *pcs,
     return s;
 }
 
+void zm_site_set_text(zm_site_t *site, const char *text, size_t n)
+{
+    if (__atomic_load_n(&site->text, __ATOMIC_ACQUIRE))
+        return;
+    char *copy = zm__meta_calloc(n + 1);
+    if (!copy)
+        return;
+    memcpy(copy, text, n);
+    const char *none = NULL;
+    if (__atomic_compare_exchange_n(&site->text, &none, copy, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        atomic_fetch_add_explicit(&site_bytes, n + 1, memory_order_relaxed);
+    else
+        zm__meta_free(copy);
+}
+
 void zm__site_each(void (*f)(const zm_site_t *site, void *arg), void *arg)
 {
     pthread_once(&once, init_locks);

@@ -106,8 +106,9 @@ void zm__unpoison_blocks(void *const *blocks, size_t len);
 /* What is live by the counters of all caches. */
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 
-/* Has every cache set its sample_at anew. */
+/* Has every cache set its sample_at, or guard_at, anew. */
 void zm__cache_sample_anew(void);
+void zm__cache_guard_anew(void);
 
 /* ---- site.c ------------------------------------------------------------------------------- */
 
@@ -183,6 +184,11 @@ void *zm__sampled_calloc(size_t n, size_t align);
 void zm__sampled_free(void *p);
 size_t zm__sampled_usable_size(const void *p);
 
+/* Takes n bytes of the range away from it, for ever: inaccessible, and at the start of a span,
+ * which are 256 KiB. NULL where there are none.
+ */
+unsigned char *zm__sampled_take(size_t n);
+
 /* Gives back all spans that have no live block. */
 void zm__sampled_trim(void);
 
@@ -193,6 +199,9 @@ void zm__sampled_trim(void);
  */
 uint64_t zm__profile_due(zm_cache_t *cache);
 
+/* A random number, evenly distributed over (0, 1]. */
+double zm__chance(void);
+
 /* Has n bytes at p, which come from elsewhere, sampled or not, as the rate and chance decide; they
  * count for `site`, which zm__profile_site makes. It may be NULL: nothing happens then. To be
  * undone by zm_profile_remove.
@@ -200,10 +209,31 @@ uint64_t zm__profile_due(zm_cache_t *cache);
 void zm__profile_add(const void *p, size_t n, zm_site_t *site);
 zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs);
 
+/* Adds a record of n bytes at p, sampled at `rate`; false where there is no room. And removes it;
+ * false where there is none.
+ */
+bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *site);
+bool zm__profile_forget(const void *p);
+
 /* Frees a block for which zm__is_sampled holds. Returns false, and does nothing, where it is not
  * the start of a live one.
  */
 bool zm__profile_free(void *p);
+
+/* ---- guard.c, guard_leak.c ------------------------------------------------------------------ */
+
+/* Whether p lies in the part of the range of sampled blocks that has guarded ones. */
+bool zm__is_guarded(const void *p);
+size_t zm__guard_usable_size(const void *p);
+
+/* Frees a guarded block, which is not counted here; false where p is not the start of a live one.
+ */
+bool zm__guard_free(void *p, zm_site_t *free_site);
+
+/* Whether the next allocation from a cache that was as many as its guard_at says is to be guarded.
+ * Sets the next guard_at.
+ */
+bool zm__guard_due(zm_cache_t *cache);
 
 /* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 

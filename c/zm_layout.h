@@ -53,7 +53,7 @@ typedef struct zm_cache {
     uint64_t freed_objects;
     uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
     struct zm_cache *next; /* in the list of all caches */
-    uint64_t reserved;     /* fills the line */
+    uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: as above */
     zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 
@@ -73,6 +73,7 @@ typedef struct zm_site {
     int64_t live_objects; /* not freed yet */
     int64_t alloc_bytes;  /* ever allocated */
     int64_t alloc_objects;
+    const char *text; /* its stack in words, or NULL; set once */
     uint32_t npcs;
     uint32_t ntag;
 } zm_site_t;

@@ -236,6 +236,43 @@ size_t zm_profile_sites(zm_profile_site_t *out, size_t cap);
 /* Fills *out with what the profile itself takes, and has missed. */
 void zm_profile_stats(zm_profile_stats_t *out);
 
+/* Gives a site its stack in words, for zm_guard_report: n bytes, copied, lines that begin with four
+ * spaces and end with a newline. What comes after the first does nothing, as where memory ran out.
+ */
+void zm_site_set_text(zm_site_t *site, const char *text, size_t n);
+
+/* ---- Guarded blocks ------------------------------------------------------------------------- */
+
+/* Has one in n allocations of up to ZM_SMALL_MAX bytes from caches be guarded, chosen at random: 1
+ * for all, 0 for none, which is what a program starts with. A guarded block ends at an inaccessible
+ * page, or begins at one, in turns; what is freed is inaccessible until 256 others have been. Use
+ * of either raises SIGSEGV. At most 256 are live at a time; then none is guarded. Blocks are
+ * aligned as ever, so that what is written into the up to 15 bytes between their end and the page
+ * is not seen. The first call that is not for 0 installs a handler for SIGSEGV and SIGBUS
+ * (SA_ONSTACK), which writes zm_guard_report to standard error and then passes the signal on to
+ * whichever handler was there. Returns ZM_OK; ZM_EINVAL where n is above 2^32; ZM_ENOMEM where
+ * there is no range for sampled blocks, or it is too small; ZM_ENOTSUP in a library with the leak
+ * tag.
+ */
+int zm_guard_set_rate(uint64_t n);
+uint64_t zm_guard_rate(void);
+
+/* A guarded block of n zero bytes, 1 to ZM_SMALL_MAX, aligned as by zm_calloc, sampled as well at
+ * `rate` unless that is 0. Stack and tag are as for zm_leak_calloc; sets *site to theirs, so that
+ * it can be given its text; site may be NULL. Returns NULL where there is none. It is freed by
+ * zm_free, or by zm_guard_free, which takes the stack that frees it. zm_guard_free returns ZM_OK,
+ * or ZM_EINVAL where p is not a live guarded block, nothing being freed then.
+ */
+void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, const uintptr_t *pcs,
+                      size_t npcs, zm_site_t **site);
+int zm_guard_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_site_t **site);
+
+/* Writes what a fault at `address` was to out[0..cap): which block it concerns, how far outside,
+ * who allocated and who freed it; text that is cut off at cap, without NUL. Returns its length; 0
+ * where the address is not one that is guarded. May be called in a signal handler.
+ */
+size_t zm_guard_report(uintptr_t address, char *out, size_t cap);
+
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 
 /* As zm_calloc_aligned (align 0: as zm_calloc), and remembers who allocated the block.

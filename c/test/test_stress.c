@@ -218,6 +218,8 @@ static void sampled_disturb(void *self, rng_t *rng)
     const uint64_t rates[] = {0, 200, 5000, 500000};
     int err = zm_profile_set_rate(rates[rng_below(rng, LEN(rates))]);
     CHECK(err == ZM_OK || err == ZM_ENOTSUP);
+    err = zm_guard_set_rate(rng_below(rng, 3) * 50);
+    CHECK(err == ZM_OK || err == ZM_ENOTSUP);
     zm_profile_site_t sites[8];
     zm_profile_sites(sites, LEN(sites));
     zm_profile_stats_t stats;
@@ -234,6 +236,7 @@ static void test_sampled(void **state)
     zm_profile_set_rate(3000);
     assert_int_equal(stress_run(&sampled), 0);
     zm_profile_set_rate(0);
+    zm_guard_set_rate(0);
     test_caches(state);
     zm_profile_stats_t stats;
     zm_profile_stats(&stats);
