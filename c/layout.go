@@ -80,7 +80,7 @@ type Site struct {
 	liveBytes                int64
 	liveObjects              int64
 	allocBytes, allocObjects int64
-	text                     *byte
+	text                     unsafe.Pointer
 	npcs                     uint32
 	ntag                     uint32
 }

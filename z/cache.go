@@ -85,7 +85,7 @@ func allocCached(f call, k pinned, class uint, n int, tag []string) ([]byte, err
 // freeCached frees a block of n bytes.
 func freeCached(p unsafe.Pointer, n uintptr) {
 	if n > c.SmallMax || isSampled(p) {
-		c.Free(p, n)
+		freeDirect(p, n)
 		return
 	}
 	class := classOf(n)

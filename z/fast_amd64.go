@@ -55,6 +55,7 @@ const (
 	offsetofAllocatedBytes   = unsafe.Offsetof(c.Cache{}.AllocatedBytes)
 	offsetofAllocatedObjects = unsafe.Offsetof(c.Cache{}.AllocatedObjects)
 	offsetofSampleAt         = unsafe.Offsetof(c.Cache{}.SampleAt)
+	offsetofGuardAt          = unsafe.Offsetof(c.Cache{}.GuardAt)
 	offsetofFreedBytes       = unsafe.Offsetof(c.Cache{}.FreedBytes)
 	offsetofFreedObjects     = unsafe.Offsetof(c.Cache{}.FreedObjects)
 	offsetofLen              = unsafe.Offsetof(c.Magazine{}.Len)

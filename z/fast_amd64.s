@@ -49,6 +49,9 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	ADDQ DX, R8
 	CMPQ R8, const_offsetofSampleAt(BX)
 	JAE  slow
+	MOVQ const_offsetofAllocatedObjects(BX), R9
+	CMPQ R9, const_offsetofGuardAt(BX)
+	JAE  slow
 	MOVL const_offsetofLen(SI), DI
 	SUBL $1, DI
 	JCS  slow
@@ -57,7 +60,8 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ const_sizeofMagazine(SI)(DI*8), AX
 	MOVL DI, const_offsetofLen(SI)
 	MOVQ R8, const_offsetofAllocatedBytes(BX)
-	INCQ const_offsetofAllocatedObjects(BX)
+	INCQ R9
+	MOVQ R9, const_offsetofAllocatedObjects(BX)
 	MOVQ AX, ret+32(FP)
 
 	// It is at least as large as its class, so that clearing may go on to the next multiple of 8 or

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -138,7 +139,7 @@ func (b *profileBuilder) build(sites []c.ProfileSite) *profile.Profile {
 // stack is that of a site without the functions of zmem in which it begins.
 func (b *profileBuilder) stack(pcs []uintptr) []*profile.Location {
 	var out []*profile.Location
-	frames := runtime.CallersFrames(append([]uintptr(nil), pcs...))
+	frames := runtime.CallersFrames(slices.Clone(pcs))
 	for {
 		f, more := frames.Next()
 		if len(out) > 0 || !strings.HasPrefix(f.Function, ourPackage) {
@@ -149,9 +150,6 @@ func (b *profileBuilder) stack(pcs []uintptr) []*profile.Location {
 		}
 	}
 }
-
-// ourPackage is how the names of the functions of this package begin.
-const ourPackage = "github.com/zmem-go/zmem/z."
 
 func (b *profileBuilder) location(f runtime.Frame) *profile.Location {
 	key := place{f.PC, f.Function, f.Line} // inlined calls may share a pc

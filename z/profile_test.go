@@ -98,7 +98,7 @@ func siteAligned(n int) []byte { return z.CallocAligned(n, 256, "aligned") }
 func siteSizes(n int, tag string) []byte { return z.Calloc(n, tag) }
 
 func TestProfile_IsNearTheTruth(t *testing.T) {
-	const rate, samples = 16 << 10, 2000 // whose standard deviation is 2.2 %
+	const rate, deviation = 16 << 10, 0.025 // so many blocks that 15 % are six standard deviations
 	setRate(t, rate)
 	start := liveNow()
 	type work struct {
@@ -108,11 +108,10 @@ func TestProfile_IsNearTheTruth(t *testing.T) {
 	}
 	var works []*work
 	for _, n := range []int{16, 100, 1000, 4096, 20000, 65536, 65537, 200_000, 1 << 20} {
-		sampled := -math.Expm1(-float64(n) / rate)
-		count := int(samples / sampled)
-		if n > rate {
-			count /= 20 // nearly all are sampled
-		}
+		probability := -math.Expm1(-float64(n) / rate)
+		_, fraction := math.Modf(1 / probability) // by which weights are rounded
+		variance := (1-probability)/probability + probability*fraction*(1-fraction)
+		count := max(20, int(variance/(deviation*deviation)))
 		works = append(works, &work{n: n, count: count, since: since(t, "siteSizes", fmt.Sprint(n))})
 	}
 	var wg sync.WaitGroup

@@ -42,17 +42,22 @@ func getProfileRate() uint64 { return profileRate.Load() }
 // isSampled reports whether p is a small block that is sampled. Free must not put it in a cache.
 func isSampled(p unsafe.Pointer) bool { return uintptr(p)-sampledBase < sampledSize }
 
-// isDue reports whether the pinned cache k has to ask sampleDue about an allocation of n bytes.
+// isDue reports whether the pinned cache k is to sample or to guard an allocation of n bytes, or at
+// least to look at the rates.
 func isDue(k pinned, n uintptr) bool {
-	return k.AllocatedBytes+uint64(n) >= atomic.LoadUint64(&k.SampleAt)
+	return k.AllocatedBytes+uint64(n) >= atomic.LoadUint64(&k.SampleAt) ||
+		k.AllocatedObjects >= atomic.LoadUint64(&k.GuardAt)
 }
 
-// sampleDue is the rate at which the allocation is to be sampled that took the pinned cache k to its
-// SampleAt, 0 if it is not, and sets the next.
-func sampleDue(k pinned) uint64 {
+// sampleDue is the rate at which the pinned cache k is to sample an allocation of n bytes, 0 if it is
+// not. Where this one took it to its SampleAt it sets the next.
+func sampleDue(k pinned, n uintptr) uint64 {
 	// Whoever changes the rate sets SampleAt to 0 after that, which must not be undone with one that
 	// comes from the old rate.
 	at := atomic.LoadUint64(&k.SampleAt)
+	if k.AllocatedBytes+uint64(n) < at {
+		return 0
+	}
 	rate := profileRate.Load()
 	next := uint64(0)
 	switch {
@@ -78,12 +83,17 @@ func sampleChance(n uintptr) uint64 {
 	return rate
 }
 
-// allocSampled is alloc where it is the turn of the pinned cache k to sample.
+// allocSampled is alloc where isDue says so of the pinned cache k.
 //
 //go:noinline
 func allocSampled(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
-	rate := sampleDue(k)
+	rate, guarded := sampleDue(k, uintptr(n)), guardDue(k)
 	unpin(k)
+	if guarded {
+		if p := callocGuarded(uintptr(n), rate, tag); p != nil {
+			return bytesAt(p, n), nil
+		}
+	}
 	if p := callocSampled(uintptr(n), 0, rate, tag); p != nil {
 		return bytesAt(p, n), nil
 	}
@@ -103,9 +113,13 @@ func callocSampled(n, align uintptr, rate uint64, tag []string) unsafe.Pointer {
 	}
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(2, pcs[:])
-	name := ""
-	if len(tag) > 0 {
-		name = tag[0]
+	return c.ProfileCalloc(n, align, rate, first(tag), pcs[:depth])
+}
+
+// first is the only tag that counts.
+func first(tag []string) string {
+	if len(tag) == 0 {
+		return ""
 	}
-	return c.ProfileCalloc(n, align, rate, name, pcs[:depth])
+	return tag[0]
 }

@@ -9,3 +9,5 @@ import "github.com/zmem-go/zmem/c"
 func setProfileRate(uint64) {}
 
 func getProfileRate() uint64 { return c.ProfileRate() }
+
+func setGuardRate(uint64) {}
