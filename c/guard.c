@@ -163,10 +163,10 @@ static struct sigaction before[2];
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
-    static char report[MAX_REPORT];
     static atomic_flag busy = ATOMIC_FLAG_INIT;
     int saved = errno;
     if (!atomic_flag_test_and_set(&busy)) { /* of threads that fault at once, one reports */
+        static char report[MAX_REPORT];
         size_t len = zm_guard_report((uintptr_t)info->si_addr, report, sizeof report);
         for (size_t done = 0; done < len;) {
             ssize_t n = write(STDERR_FILENO, report + done, len - done);

@@ -116,6 +116,18 @@ func callocSampled(n, align uintptr, rate uint64, tag []string) unsafe.Pointer {
 	return c.ProfileCalloc(n, align, rate, first(tag), pcs[:depth])
 }
 
+// sampleAdded has n bytes at p that came from elsewhere, such as a mapping, sampled as chance decides.
+// c.ProfileRemove is to be called before they go.
+//
+//go:noinline
+func sampleAdded(p unsafe.Pointer, n uintptr, tag []string) {
+	if rate := sampleChance(n); rate > 0 {
+		var pcs [c.MaxStack]uintptr
+		depth := runtime.Callers(2, pcs[:])
+		c.ProfileAdd(p, n, rate, first(tag), pcs[:depth])
+	}
+}
+
 // first is the only tag that counts.
 func first(tag []string) string {
 	if len(tag) == 0 {
