@@ -91,6 +91,13 @@ void zm_free(void *p, size_t n)
     const zm__backend_t *b = zm__backend();
     if (!p || !b)
         return;
+    if (zm__is_sampled(p)) {
+        if (zm__profile_free(p))
+            zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
+        return;
+    }
+    if (n > ZM_SMALL_MAX)
+        zm_profile_remove(p);
     zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__unpoison_blocks(&p, 1);
     b->free(p);
@@ -125,13 +132,23 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
     return err;
 }
 
+/* Whether zm_free does not pass p on to the backend. */
+static bool is_own(const void *p)
+{
+    return !p || zm__is_sampled(p);
+}
+
 void zm_free_batch(void *const *blocks, size_t n, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     size_t freed = 0;
-    for (size_t i = 0, run; b && i < len; i += run + 1) { /* a run of blocks, then a NULL */
-        for (run = 0; i + run < len && blocks[i + run]; run++)
-            ;
+    for (size_t i = 0, run; b && i < len; i += run + 1) { /* a run of blocks, then another kind */
+        for (run = 0; i + run < len && !is_own(blocks[i + run]); run++) {
+            if (n > ZM_SMALL_MAX)
+                zm_profile_remove(blocks[i + run]);
+        }
+        if (i + run < len)
+            zm_free(blocks[i + run], n);
         zm__unpoison_blocks(blocks + i, run);
         b->flush(blocks + i, run);
         freed += run;
@@ -152,6 +169,8 @@ size_t zm_good_size(size_t n)
 size_t zm_usable_size(const void *p)
 {
     const zm__backend_t *b = zm__backend();
+    if (zm__is_sampled(p))
+        return zm__sampled_usable_size(p);
     return p && b ? b->usable_size(p) : 0;
 }
 
@@ -182,5 +201,6 @@ int zm_return_memory(void)
     if (!b)
         return ZM_EBACKEND;
     zm_depot_trim(true);
+    zm__sampled_trim();
     return b->purge();
 }

@@ -5,7 +5,7 @@
 package c
 
 // #cgo CFLAGS: -std=c11 -D_GNU_SOURCE
-// #cgo LDFLAGS: -pthread
+// #cgo LDFLAGS: -pthread -lm
 // #cgo noescape zm_calloc
 // #cgo nocallback zm_calloc
 // #cgo noescape zm_calloc_aligned

@@ -31,7 +31,6 @@ zm_cache_t *zm_cache_new(void)
     zm_cache_t *k = zm__meta_calloc(sizeof *k);
     if (!k)
         return NULL;
-    k->sample_at = UINT64_MAX;
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
         k->shelves[i] = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
     k->next = atomic_load_explicit(&caches, memory_order_relaxed);
@@ -48,10 +47,35 @@ static void swap(zm_shelf_t *s)
     s->previous = m;
 }
 
+static bool sample_due(const zm_cache_t *k, size_t n)
+{
+    return k->allocated_bytes + n >= load(&k->sample_at);
+}
+
+static bool guard_due(const zm_cache_t *k)
+{
+    return k->allocated_objects >= load(&k->guard_at);
+}
+
+/* A block that is sampled or guarded, where its turn has come. */
+static void *sampled(zm_cache_t *k, size_t n)
+{
+    uint64_t rate = sample_due(k, n) ? zm__profile_due(k) : 0;
+    void *p = NULL;
+    if (guard_due(k) && zm__guard_due(k))
+        p = zm_guard_calloc(n, rate, NULL, 0, NULL, 0, NULL);
+    return p || rate == 0 ? p : zm_profile_calloc(n, 0, rate, NULL, 0, NULL, 0);
+}
+
 void *zm_cache_calloc(zm_cache_t *k, size_t n)
 {
     if (n > ZM_SMALL_MAX)
         return zm_calloc(n);
+    if (sample_due(k, n) || guard_due(k)) {
+        void *p = sampled(k, n);
+        if (p)
+            return p;
+    }
     unsigned cls = zm__class_of(n);
     zm_shelf_t *s = &k->shelves[cls];
     if (s->loaded->len == 0)
@@ -76,7 +100,7 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
 {
     if (!p)
         return;
-    if (n > ZM_SMALL_MAX) {
+    if (n > ZM_SMALL_MAX || zm__is_sampled(p)) {
         zm_free(p, n);
         return;
     }
@@ -117,6 +141,18 @@ bool zm_cache_idle(zm_cache_t *k)
     bool idle = k->seen == now;
     k->seen = now;
     return idle;
+}
+
+void zm__cache_sample_anew(void)
+{
+    for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
+        __atomic_store_n(&k->sample_at, 0, __ATOMIC_SEQ_CST);
+}
+
+void zm__cache_guard_anew(void)
+{
+    for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
+        __atomic_store_n(&k->guard_at, 0, __ATOMIC_SEQ_CST);
 }
 
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects)

@@ -42,7 +42,7 @@ type Cache struct {
 	FreedObjects     uint64
 	seen             uint64
 	next             *Cache
-	reserved         uint64
+	GuardAt          uint64
 	Shelves          [NumClasses]Shelf
 }
 
@@ -98,12 +98,25 @@ type Cursor struct {
 // Site mirrors the head of zm_site_t; addresses and tag follow it. It lies in C memory and is never
 // freed.
 type Site struct {
-	next        unsafe.Pointer
-	hash        uint64
-	liveBytes   int64
-	liveObjects int64
-	npcs        uint32
-	ntag        uint32
+	next                     unsafe.Pointer
+	hash                     uint64
+	liveBytes                int64
+	liveObjects              int64
+	allocBytes, allocObjects int64
+	text                     unsafe.Pointer
+	npcs                     uint32
+	ntag                     uint32
+}
+
+// ProfileSite mirrors zm_profile_site_t.
+type ProfileSite struct {
+	Site                                             *Site
+	AllocBytes, AllocObjects, LiveBytes, LiveObjects int64
+}
+
+// ProfileStats mirrors zm_profile_stats_t.
+type ProfileStats struct {
+	Bytes, Sites, Records, Dropped, Crowded uint64
 }
 
 // LeakLive mirrors zm_leak_live_t.
@@ -200,7 +213,7 @@ const (
 	_ = -(unsafe.Offsetof(Cache{}.FreedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_objects))
 	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
 	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
-	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
+	_ = -(unsafe.Offsetof(Cache{}.GuardAt) ^ unsafe.Offsetof(C.zm_cache_t{}.guard_at))
 	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
 
 	_ = -(unsafe.Sizeof(Window{}) ^ C.sizeof_zm_window_t)
@@ -219,8 +232,25 @@ const (
 	_ = -(unsafe.Offsetof(Site{}.hash) ^ unsafe.Offsetof(C.zm_site_t{}.hash))
 	_ = -(unsafe.Offsetof(Site{}.liveBytes) ^ unsafe.Offsetof(C.zm_site_t{}.live_bytes))
 	_ = -(unsafe.Offsetof(Site{}.liveObjects) ^ unsafe.Offsetof(C.zm_site_t{}.live_objects))
+	_ = -(unsafe.Offsetof(Site{}.allocBytes) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_bytes))
+	_ = -(unsafe.Offsetof(Site{}.allocObjects) ^ unsafe.Offsetof(C.zm_site_t{}.alloc_objects))
+	_ = -(unsafe.Offsetof(Site{}.text) ^ unsafe.Offsetof(C.zm_site_t{}.text))
 	_ = -(unsafe.Offsetof(Site{}.npcs) ^ unsafe.Offsetof(C.zm_site_t{}.npcs))
 	_ = -(unsafe.Offsetof(Site{}.ntag) ^ unsafe.Offsetof(C.zm_site_t{}.ntag))
+
+	_ = -(unsafe.Sizeof(ProfileSite{}) ^ C.sizeof_zm_profile_site_t)
+	_ = -(unsafe.Offsetof(ProfileSite{}.Site) ^ unsafe.Offsetof(C.zm_profile_site_t{}.site))
+	_ = -(unsafe.Offsetof(ProfileSite{}.AllocBytes) ^ unsafe.Offsetof(C.zm_profile_site_t{}.alloc_bytes))
+	_ = -(unsafe.Offsetof(ProfileSite{}.AllocObjects) ^ unsafe.Offsetof(C.zm_profile_site_t{}.alloc_objects))
+	_ = -(unsafe.Offsetof(ProfileSite{}.LiveBytes) ^ unsafe.Offsetof(C.zm_profile_site_t{}.live_bytes))
+	_ = -(unsafe.Offsetof(ProfileSite{}.LiveObjects) ^ unsafe.Offsetof(C.zm_profile_site_t{}.live_objects))
+
+	_ = -(unsafe.Sizeof(ProfileStats{}) ^ C.sizeof_zm_profile_stats_t)
+	_ = -(unsafe.Offsetof(ProfileStats{}.Bytes) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.bytes))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Sites) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.sites))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Records) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.records))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Dropped) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.dropped))
+	_ = -(unsafe.Offsetof(ProfileStats{}.Crowded) ^ unsafe.Offsetof(C.zm_profile_stats_t{}.crowded))
 
 	_ = -(unsafe.Sizeof(LeakLive{}) ^ C.sizeof_zm_leak_live_t)
 	_ = -(unsafe.Offsetof(LeakLive{}.Site) ^ unsafe.Offsetof(C.zm_leak_live_t{}.site))

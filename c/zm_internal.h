@@ -11,7 +11,8 @@
  *   window      a piece of a chunk that threads allocate from without its lock
  *   cursor      a piece of a chunk for one thread at a time
  *   shard       one of several copies of a counter or table, so that threads seldom meet
- *   site        a stack that allocated or freed, with its tag; see leak.c
+ *   site        a stack that allocated or freed, with its tag; see site.c
+ *   record      what is known of a block, found by its address; see record.c
  *
  * Prototypes are grouped by the file that defines them.
  */
@@ -26,6 +27,17 @@
 #include "zmem.h"
 
 #define ZM__CACHE_LINE 64
+#define ZM__SHARDS 64 /* of tables; a power of two */
+
+/* Spreads a word over all bits (the finalizer of Austin Appleby's MurmurHash3). */
+static inline uint64_t zm__mix(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdULL;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53ULL;
+    return h ^ (h >> 33);
+}
 
 /* ---- backend_<name>.c -------------------------------------------------------------------- */
 
@@ -69,6 +81,12 @@ void zm__meta_free(void *p);
 /* The class that serves n, for n up to ZM_SMALL_MAX, and the size of a class, in bytes. */
 unsigned zm__class_of(size_t n);
 size_t zm__class_size(unsigned cls);
+
+/* ---- alloc.c ------------------------------------------------------------------------------ */
+
+/* Adds to what zm_num_alloc_bytes and zm_num_allocs return; negative numbers as their complement.
+ */
+void zm__count(uint64_t bytes, uint64_t objects);
 
 /* ---- depot.c ------------------------------------------------------------------------------ */
 
@@ -194,6 +212,10 @@ void zm__unpoison_blocks(void *const *blocks, size_t len);
 /* What is live by the counters of all caches. */
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 
+/* Has every cache set its sample_at, or guard_at, anew. */
+void zm__cache_sample_anew(void);
+void zm__cache_guard_anew(void);
+
 /* ---- mmapfile.c ---------------------------------------------------------------------------- */
 
 /* Writes zeros to [from, to) of a file, beyond its end, for file systems that reserve nothing.
@@ -214,6 +236,7 @@ void *zm__mmap_grow(int fd, bool writable, void *addr, size_t old, size_t size);
  * Signals are blocked.
  */
 const char *zm__mmap_reserve(int fd, size_t from, size_t to, size_t had);
+
 /* ---- allocator.c -------------------------------------------------------------------------- */
 
 typedef struct zm__chunk {
@@ -249,14 +272,130 @@ void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);
 void zm__allocator_show(zm_allocator_t *a);
 void zm__allocator_hide(zm_allocator_t *a);
 
-/* ---- leak.c ------------------------------------------------------------------------------- */
+/* ---- site.c ------------------------------------------------------------------------------- */
 
-/* Adds to what a site has live. */
+/* The site of this stack and tag (see zm_leak_calloc), made if it is new; NULL when out of memory,
+ * and where it is new and there are `max` sites.
+ */
+zm_site_t *zm__site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs, size_t max);
+
+/* Adds to what a site has live and, where that is positive, to what it ever allocated. */
 static inline void zm__site_count(zm_site_t *s, int64_t bytes, int64_t objects)
 {
     __atomic_fetch_add(&s->live_bytes, bytes, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->live_objects, objects, __ATOMIC_RELAXED);
+    if (bytes > 0)
+        __atomic_fetch_add(&s->alloc_bytes, bytes, __ATOMIC_RELAXED);
+    if (objects > 0)
+        __atomic_fetch_add(&s->alloc_objects, objects, __ATOMIC_RELAXED);
 }
+
+/* Calls f with every site, a lock being held. */
+void zm__site_each(void (*f)(const zm_site_t *site, void *arg), void *arg);
+
+/* How many sites there are, and the bytes that they take. */
+void zm__site_memory(uint64_t *sites, uint64_t *bytes);
+
+/* ---- record.c ----------------------------------------------------------------------------- */
+
+typedef struct zm__record {
+    uintptr_t block; /* 0: none */
+    uint64_t size;
+    zm_site_t *alloc_site;
+    uint64_t weight; /* how many blocks of this size it stands for */
+} zm__record_t;
+
+typedef struct zm__records {
+    zm__record_t *table;
+    size_t cap; /* a power of two, or 0 */
+    size_t len;
+} zm__records_t;
+
+/* The record of a block, or the free slot where it belongs; NULL where there is no table. */
+zm__record_t *zm__record_find(const zm__records_t *t, uintptr_t block);
+
+/* Adds the record of a block that has none; false when out of memory. */
+bool zm__record_add(zm__records_t *t, zm__record_t r);
+
+/* Removes the record that zm__record_find returned; others may move. */
+void zm__record_remove(zm__records_t *t, const zm__record_t *r);
+
+/* ---- sampled.c: blocks whose address says that they are sampled ----------------------------- */
+
+typedef struct zm__sampled {
+    uintptr_t base;
+    size_t size; /* 0: nothing is reserved; set last */
+} zm__sampled_t;
+
+extern zm__sampled_t zm__sampled;
+
+/* Whether p lies in the range of sampled blocks. */
+static inline bool zm__is_sampled(const void *p)
+{
+    size_t size = __atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE);
+    return (uintptr_t)p - zm__sampled.base < size;
+}
+
+/* Reserves the range, once; false where that is impossible. */
+bool zm__sampled_reserve(void);
+
+/* A block of n zero bytes, n being 1 to ZM_SMALL_MAX, aligned as by zm_calloc and to `align`: 0 or
+ * a power of two up to ZM_SMALL_MAX. Not counted. NULL where there is no room.
+ */
+void *zm__sampled_calloc(size_t n, size_t align);
+void zm__sampled_free(void *p);
+size_t zm__sampled_usable_size(const void *p);
+
+/* Takes n bytes of the range away from it, for ever: inaccessible, and at the start of a span,
+ * which are 256 KiB. NULL where there are none.
+ */
+unsigned char *zm__sampled_take(size_t n);
+
+/* Gives back all spans that have no live block. */
+void zm__sampled_trim(void);
+
+/* ---- profile.c, profile_leak.c -------------------------------------------------------------- */
+
+/* The rate at which the allocation that took a cache to its sample_at is to be sampled; 0 where it
+ * is not. Sets the next sample_at.
+ */
+uint64_t zm__profile_due(zm_cache_t *cache);
+
+/* A random number, evenly distributed over (0, 1]. */
+double zm__chance(void);
+
+/* Has n bytes at p, which come from elsewhere, sampled or not, as the rate and chance decide; they
+ * count for `site`, which zm__profile_site makes. It may be NULL: nothing happens then. To be
+ * undone by zm_profile_remove.
+ */
+void zm__profile_add(const void *p, size_t n, zm_site_t *site);
+zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs);
+
+/* Adds a record of n bytes at p, sampled at `rate`; false where there is no room. And removes it;
+ * false where there is none.
+ */
+bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *site);
+bool zm__profile_forget(const void *p);
+
+/* Frees a block for which zm__is_sampled holds. Returns false, and does nothing, where it is not
+ * the start of a live one.
+ */
+bool zm__profile_free(void *p);
+
+/* ---- guard.c, guard_leak.c ------------------------------------------------------------------ */
+
+/* Whether p lies in the part of the range of sampled blocks that has guarded ones. */
+bool zm__is_guarded(const void *p);
+size_t zm__guard_usable_size(const void *p);
+
+/* Frees a guarded block, which is not counted here; false where p is not the start of a live one.
+ */
+bool zm__guard_free(void *p, zm_site_t *free_site);
+
+/* Whether the next allocation from a cache that was as many as its guard_at says is to be guarded.
+ * Sets the next guard_at.
+ */
+bool zm__guard_due(zm_cache_t *cache);
 
 /* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 

@@ -47,12 +47,13 @@ typedef struct zm_shelf {
 typedef struct zm_cache {
     uint64_t allocated_bytes;
     uint64_t allocated_objects;
-    uint64_t sample_at; /* the value of allocated_bytes from which the next allocation is sampled */
+    uint64_t sample_at; /* atomic; the allocation that takes allocated_bytes there is sampled; 0: to
+                           be set by the next one */
     uint64_t freed_bytes;
     uint64_t freed_objects;
     uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
     struct zm_cache *next; /* in the list of all caches */
-    uint64_t reserved;     /* fills the line */
+    uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: as above */
     zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 
@@ -85,23 +86,47 @@ typedef struct zm_cursor {
     ptrdiff_t left;      /* bytes that are free, from there */
 } zm_cursor_t;
 
-/* ---- Leaks; see leak.c ---------------------------------------------------------------------- */
+/* ---- Sites; see site.c ---------------------------------------------------------------------- */
 
 #define ZM_MAX_STACK 64 /* return addresses kept of one stack */
 #define ZM_MAX_TAG 64   /* bytes kept of one tag */
 
-/* A site: one stack and one tag. Sites are never freed, and all but the two counters never change,
- * so that a pointer to one may be read at any time. Behind the struct stand npcs return addresses,
+/* A site: one stack and one tag. Sites are never freed, and all but the counters never change, so
+ * that a pointer to one may be read at any time. Behind the struct stand npcs return addresses,
  * the innermost first, and then ntag bytes of the tag.
  */
 typedef struct zm_site {
     struct zm_site *next; /* in its hash bucket */
     uint64_t hash;
-    int64_t live_bytes;   /* atomic */
-    int64_t live_objects; /* atomic */
+    int64_t live_bytes;   /* atomic, as those below */
+    int64_t live_objects; /* not freed yet */
+    int64_t alloc_bytes;  /* ever allocated */
+    int64_t alloc_objects;
+    const char *text; /* its stack in words, or NULL; set once */
     uint32_t npcs;
     uint32_t ntag;
 } zm_site_t;
+
+/* ---- The profile; see profile.c ------------------------------------------------------------- */
+
+/* What a site allocated, as the profile has it. */
+typedef struct zm_profile_site {
+    const zm_site_t *site;
+    int64_t alloc_bytes; /* ever */
+    int64_t alloc_objects;
+    int64_t live_bytes; /* and not freed */
+    int64_t live_objects;
+} zm_profile_site_t;
+
+typedef struct zm_profile_stats {
+    uint64_t bytes;   /* of memory for sites and records */
+    uint64_t sites;   /* that it has */
+    uint64_t records; /* of live samples */
+    uint64_t dropped; /* samples for which there was no memory, or more than the bound allows */
+    uint64_t crowded; /* samples for which there was no room in the address range */
+} zm_profile_stats_t;
+
+/* ---- Leaks; see leak.c ---------------------------------------------------------------------- */
 
 /* A site with live blocks, as zm_leak_sites lists it. */
 typedef struct zm_leak_live {

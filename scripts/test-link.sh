@@ -13,6 +13,7 @@ export GOWORK=off
 consumer=$work/consumer
 new_consumer "$consumer"
 cd "$consumer"
+go mod tidy
 
 # Prints the flags that leave the compiler its own include folders, without any jemalloc in them.
 flags_without_jemalloc() {

@@ -3,7 +3,6 @@
 package z
 
 import (
-	"math"
 	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
@@ -50,35 +49,43 @@ func classOf(n uintptr) uint {
 }
 
 // alloc makes n zero bytes for every Calloc function but CallocAligned.
-func alloc(f call, n int, _ []string) ([]byte, error) {
+func alloc(f call, n int, tag []string) ([]byte, error) {
 	size := uintptr(n)
 	if size-1 >= c.SmallMax {
-		return allocDirect(f, n)
+		return allocDirect(f, n, tag)
 	}
 	class := classOf(size)
 	k := pin()
 	if k == nil {
 		if k = pinNew(); k == nil {
-			return allocDirect(f, n)
+			return allocDirect(f, n, tag)
 		}
 	}
+	if isDue(k, size) {
+		return allocSampled(f, k, class, n, tag)
+	}
+	return allocCached(f, k, class, n, tag)
+}
+
+// allocCached takes n zero bytes from the pinned cache k.
+func allocCached(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
 	s := &k.Shelves[class]
 	p := s.Loaded.Pop()
 	if p == nil {
 		s.Loaded, s.Previous = s.Previous, s.Loaded
 		if p = s.Loaded.Pop(); p == nil {
-			return allocExchange(f, k, class, n)
+			return allocExchange(f, k, class, n, tag)
 		}
 	}
-	sampled := countAlloc(k, size)
+	countAlloc(k, uintptr(n))
 	unpin(k)
-	return cleared(p, n, sampled), nil
+	return cleared(p, n), nil
 }
 
 // freeCached frees a block of n bytes.
 func freeCached(p unsafe.Pointer, n uintptr) {
-	if n > c.SmallMax {
-		c.Free(p, n)
+	if n > c.SmallMax || isSampled(p) {
+		freeDirect(p, n)
 		return
 	}
 	class := classOf(n)
@@ -103,9 +110,13 @@ func freeCached(p unsafe.Pointer, n uintptr) {
 }
 
 // allocDirect is alloc without a cache.
-func allocDirect(f call, n int) ([]byte, error) {
+func allocDirect(f call, n int, tag []string) ([]byte, error) {
 	if n > 0 {
-		if p := c.Calloc(uintptr(n)); p != nil {
+		p := callocSampled(uintptr(n), 0, sampleChance(uintptr(n)), tag)
+		if p == nil {
+			p = c.Calloc(uintptr(n))
+		}
+		if p != nil {
 			return bytesAt(p, n), nil
 		}
 	}
@@ -113,28 +124,24 @@ func allocDirect(f call, n int) ([]byte, error) {
 }
 
 // allocAligned makes n zero bytes at a multiple of align.
-func allocAligned(n, align int, _ []string) ([]byte, error) {
+func allocAligned(n, align int, tag []string) ([]byte, error) {
 	if n > 0 {
-		if p := c.CallocAligned(uintptr(n), uintptr(align)); p != nil {
+		p := callocSampled(uintptr(n), uintptr(align), sampleChance(uintptr(n)), tag)
+		if p == nil {
+			p = c.CallocAligned(uintptr(n), uintptr(align))
+		}
+		if p != nil {
 			return bytesAt(p, n), nil
 		}
 	}
 	return allocRest(callocAligned, n)
 }
 
-// sampleAlloc is called with every block that is to be sampled: none as long as nothing sets a
-// cache's SampleAt, which a profiler is to do.
-func sampleAlloc([]byte) {}
-
 // cleared makes n zero bytes of a block that was in a cache.
-func cleared(p unsafe.Pointer, n int, sampled bool) []byte {
+func cleared(p unsafe.Pointer, n int) []byte {
 	c.Unpoison(p, uintptr(n))
 	zero(p, uintptr(n))
-	b := bytesAt(p, n)
-	if sampled {
-		sampleAlloc(b)
-	}
-	return b
+	return bytesAt(p, n)
 }
 
 // zero clears n bytes, at least one.
@@ -147,15 +154,9 @@ func zero(p unsafe.Pointer, n uintptr) {
 	}
 }
 
-// countAlloc counts a block of n bytes and says whether it is one to sample.
-func countAlloc(k pinned, n uintptr) (sampled bool) {
+func countAlloc(k pinned, n uintptr) {
 	k.AllocatedBytes += uint64(n)
 	k.AllocatedObjects++
-	if k.AllocatedBytes >= k.SampleAt {
-		k.SampleAt = math.MaxUint64
-		return true
-	}
-	return false
 }
 
 func countFree(k pinned, n uintptr) {
@@ -166,7 +167,7 @@ func countFree(k pinned, n uintptr) {
 // allocExchange is alloc where both magazines of the pinned cache k are spent.
 //
 //go:noinline
-func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
+func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
 	s := &k.Shelves[class]
 	spent := s.Loaded
 	s.Loaded = c.NoMagazine
@@ -178,10 +179,10 @@ func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)
-		return allocDirect(f, n)
+		return allocDirect(f, n, tag)
 	}
 	p := m.Pop()
-	sampled := countAlloc(k, uintptr(n))
+	countAlloc(k, uintptr(n))
 	if s = &k.Shelves[class]; s.Loaded.Len == 0 {
 		s.Loaded, m = m, s.Loaded
 	} else if s.Previous.Len == 0 {
@@ -189,7 +190,7 @@ func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
 	}
 	unpin(k)
 	putAway(class, m)
-	return cleared(p, n, sampled), nil
+	return cleared(p, n), nil
 }
 
 // freeExchange is freeCached where both magazines of the pinned cache k are full.

@@ -3,7 +3,6 @@
 package z
 
 import (
-	"math"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -33,13 +32,11 @@ func TestCache_CountdownReachesTheSample(t *testing.T) {
 	k.SampleAt = k.AllocatedBytes + 100
 	unpin(k)
 	for _, want := range []bool{false, false, false, true} { // 32, 64, 96, 128 bytes
-		Free(Calloc(32))
-		k := repin()
-		sampled := k.SampleAt == math.MaxUint64
-		unpin(k)
-		if runtime.GOMAXPROCS(0) == 1 && sampled != want {
+		b := Calloc(32)
+		if sampled := isSampled(startOf(b)); runtime.GOMAXPROCS(0) == 1 && sampled != want {
 			t.Errorf("sampled %v, want %v", sampled, want)
 		}
+		Free(b)
 	}
 }
 

@@ -15,7 +15,7 @@ const MaxArrayLen = c.MaxSize
 //
 // The slice has length and capacity n and is valid until it is passed to Free, which is the
 // caller's to do. Calloc(0) is an empty slice, not nil, that Free accepts. A tag names what the
-// memory is for in the reports of the leak tag; only the first is used.
+// memory is for in profiles and in the reports of leaks and guards; only the first is used.
 //
 // Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
 // MaxArrayLen, and with a message where n is negative. TryCalloc returns the former.

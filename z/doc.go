@@ -40,6 +40,12 @@
 // says otherwise: a Buffer's and a Cursor's are for one at a time. The memory itself is as safe to
 // share as any other slice, no more; the race detector does not watch it.
 //
+// # Finding bugs
+//
+// WriteHeapProfile writes a profile of manual memory for `go tool pprof`, from samples that are always
+// taken; package zpprof serves it over HTTP. SetGuardRate has a part of all blocks fault where they are
+// used after Free or beyond their end, and tells who allocated and freed them. The leak tag is exact.
+//
 // # Build tags
 //
 //	(none)     libc's allocator

@@ -25,10 +25,10 @@ import (
 // it only where what it found points back to the m and has the number that procPin returns. With a
 // version of Go that has it elsewhere, all calls go the way of cache.go.
 
-// callocFast is Calloc, without the slice around it.
+// callocFast is Calloc, without the slice around it. Only where it goes on needs the tag.
 //
 //go:noescape
-func callocFast(n int) unsafe.Pointer
+func callocFast(n int, tag []string) unsafe.Pointer
 
 // freeFast frees a block of n bytes.
 //
@@ -38,13 +38,13 @@ func freeFast(p unsafe.Pointer, n uintptr)
 // callocSlow and freeSlow are where they go on.
 //
 //lint:ignore U1000 by fast_amd64.s
-func callocSlow(n int) unsafe.Pointer { return mustBlock(alloc(calloc, n, nil)) }
+func callocSlow(n int, tag []string) unsafe.Pointer { return mustBlock(alloc(calloc, n, tag)) }
 
 //lint:ignore U1000 by fast_amd64.s
 func freeSlow(p unsafe.Pointer, n uintptr) { freeCached(p, n) }
 
 // callocBlock makes n zero bytes for Calloc.
-func callocBlock(n int, _ []string) unsafe.Pointer { return callocFast(n) }
+func callocBlock(n int, tag []string) unsafe.Pointer { return callocFast(n, tag) }
 
 // freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) { freeFast(p, n) }
@@ -55,6 +55,7 @@ const (
 	offsetofAllocatedBytes   = unsafe.Offsetof(c.Cache{}.AllocatedBytes)
 	offsetofAllocatedObjects = unsafe.Offsetof(c.Cache{}.AllocatedObjects)
 	offsetofSampleAt         = unsafe.Offsetof(c.Cache{}.SampleAt)
+	offsetofGuardAt          = unsafe.Offsetof(c.Cache{}.GuardAt)
 	offsetofFreedBytes       = unsafe.Offsetof(c.Cache{}.FreedBytes)
 	offsetofFreedObjects     = unsafe.Offsetof(c.Cache{}.FreedObjects)
 	offsetofLen              = unsafe.Offsetof(c.Magazine{}.Len)

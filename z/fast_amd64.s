@@ -39,8 +39,8 @@ classed: \
 	TESTQ k, k \
 	JZ slow
 
-// func callocFast(n int) unsafe.Pointer
-TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-16
+// func callocFast(n int, tag []string) unsafe.Pointer
+TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ n+0(FP), DX
 	SHELF(DX, CX, AX)
 	CACHE(BX, AX)
@@ -48,6 +48,9 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ const_offsetofAllocatedBytes(BX), R8
 	ADDQ DX, R8
 	CMPQ R8, const_offsetofSampleAt(BX)
+	JAE  slow
+	MOVQ const_offsetofAllocatedObjects(BX), R9
+	CMPQ R9, const_offsetofGuardAt(BX)
 	JAE  slow
 	MOVL const_offsetofLen(SI), DI
 	SUBL $1, DI
@@ -57,8 +60,9 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ const_sizeofMagazine(SI)(DI*8), AX
 	MOVL DI, const_offsetofLen(SI)
 	MOVQ R8, const_offsetofAllocatedBytes(BX)
-	INCQ const_offsetofAllocatedObjects(BX)
-	MOVQ AX, ret+8(FP)
+	INCQ R9
+	MOVQ R9, const_offsetofAllocatedObjects(BX)
+	MOVQ AX, ret+32(FP)
 
 	// It is at least as large as its class, so that clearing may go on to the next multiple of 8 or
 	// 16 bytes while n is small; beyond, the last bytes come first, and the others may overlap them.
@@ -104,6 +108,11 @@ slow:
 
 // func freeFast(p unsafe.Pointer, n uintptr)
 TEXT ·freeFast(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ p+0(FP), R8
+	MOVQ R8, AX
+	SUBQ ·sampledBase(SB), AX
+	CMPQ AX, ·sampledSize(SB)
+	JCS  slow
 	MOVQ n+8(FP), DX
 	SHELF(DX, CX, AX)
 	CACHE(BX, AX)
@@ -111,7 +120,6 @@ TEXT ·freeFast(SB), NOSPLIT|NOFRAME, $0-16
 	MOVL const_offsetofLen(SI), DI
 	CMPL DI, const_offsetofCap(SI)
 	JEQ  slow
-	MOVQ p+0(FP), R8
 	MOVQ R8, const_sizeofMagazine(SI)(DI*8)
 	INCL DI
 	MOVL DI, const_offsetofLen(SI)

@@ -56,18 +56,28 @@ func TestFast_CanBeWithout(t *testing.T) {
 	}
 }
 
-// What is sampled, and what the loaded magazine does not have, goes the other way.
+// What is sampled goes the other way, and does not get into a magazine when it is freed.
 func TestFast_LeavesSamplesAlone(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Free(Calloc(32))
 	k := repin()
-	before := k.AllocatedObjects
-	k.SampleAt = k.AllocatedBytes // the next
+	at := k.AllocatedBytes + 32
+	k.SampleAt = at // the next
 	unpin(k)
-	Free(Calloc(32))
+	b := Calloc(32)
+	if !isSampled(startOf(b)) {
+		t.Error("the block is not sampled")
+	}
+	k = repin()
+	loaded := k.Shelves[classOf(32)].Loaded.Len
+	if k.SampleAt <= at {
+		t.Errorf("SampleAt is %d, and was %d", k.SampleAt, at)
+	}
+	unpin(k)
+	Free(b)
 	k = repin()
 	defer unpin(k)
-	if k.AllocatedObjects != before+1 || k.SampleAt == k.AllocatedBytes-32 {
-		t.Errorf("%d objects rather than %d, SampleAt %d", k.AllocatedObjects, before+1, k.SampleAt)
+	if k.Shelves[classOf(32)].Loaded.Len != loaded {
+		t.Error("the block is in a magazine")
 	}
 }

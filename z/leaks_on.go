@@ -5,8 +5,6 @@ package z
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -81,31 +79,6 @@ func freeFault(p, n uintptr, f *c.LeakFault) string {
 		writeStack(&out, frames(f.FreeSite))
 	}
 	return out.String()
-}
-
-// frames is the stack of a site in words, a call each, innermost first; never empty.
-func frames(s *c.Site) []string {
-	var out []string
-	pcs := runtime.CallersFrames(slices.Clone(s.PCs()))
-	for {
-		f, more := pcs.Next()
-		if f.Function != "" && f.Function != "runtime.goexit" {
-			out = append(out, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
-		}
-		if !more {
-			break
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, "a go statement") // `go z.Calloc(n)`, the only call without a caller
-	}
-	return out
-}
-
-func writeStack(out *strings.Builder, stack []string) {
-	for _, call := range stack {
-		out.WriteString("    " + call + "\n")
-	}
 }
 
 func count(n int64, noun string) string {

@@ -162,8 +162,10 @@ static void test_counters(void **state)
 {
     (void)state;
     zm_cache_t *cache = zm_cache_new(), *other = zm_cache_new();
+    assert_int_equal(cache->sample_at, 0);
+    void *p = zm_cache_calloc(cache, 300);
     assert_int_equal(cache->sample_at, UINT64_MAX);
-    void *p = zm_cache_calloc(cache, 300), *q = zm_cache_calloc(cache, 0);
+    void *q = zm_cache_calloc(cache, 0);
     zm_cache_free(cache, q, 0);
     zm_cache_free(other, p, 300);
     assert_int_equal(cache->allocated_bytes, 300);

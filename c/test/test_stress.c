@@ -210,6 +210,39 @@ static void test_caches(void **state)
     assert_counts(0, 0);
 }
 
+/* ---- The same while blocks are sampled, at rates that change ----------------------------------
+ */
+
+static void sampled_disturb(void *self, rng_t *rng)
+{
+    const uint64_t rates[] = {0, 200, 5000, 500000};
+    int err = zm_profile_set_rate(rates[rng_below(rng, LEN(rates))]);
+    CHECK(err == ZM_OK || err == ZM_ENOTSUP);
+    err = zm_guard_set_rate(rng_below(rng, 3) * 50);
+    CHECK(err == ZM_OK || err == ZM_ENOTSUP);
+    zm_profile_site_t sites[8];
+    zm_profile_sites(sites, LEN(sites));
+    zm_profile_stats_t stats;
+    zm_profile_stats(&stats);
+    if (rng_below(rng, 4) == 0)
+        zm__sampled_trim();
+    cache_disturb(self, rng);
+}
+
+static void test_sampled(void **state)
+{
+    stress_target_t sampled = caches;
+    sampled.disturb = sampled_disturb;
+    zm_profile_set_rate(3000);
+    assert_int_equal(stress_run(&sampled), 0);
+    zm_profile_set_rate(0);
+    zm_guard_set_rate(0);
+    test_caches(state);
+    zm_profile_stats_t stats;
+    zm_profile_stats(&stats);
+    assert_int_equal(stats.records, 0);
+}
+
 int main(int argc, char **argv)
 {
     if (!stress_parse(argc, argv))
@@ -218,6 +251,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_first_use),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_caches),
+        cmocka_unit_test(test_sampled),
     };
     return cmocka_run_group_tests_name("stress", tests, NULL, NULL);
 }

@@ -1,0 +1,41 @@
+package z
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// ourPackage is how the names of the functions of this package begin.
+const ourPackage = "github.com/zmem-go/zmem/z."
+
+// frames is the stack of a site in words, a call each, innermost first, without the functions of this
+// package in which it begins; never empty.
+func frames(s *c.Site) []string {
+	var out []string
+	pcs := runtime.CallersFrames(slices.Clone(s.PCs()))
+	for {
+		f, more := pcs.Next()
+		ours := len(out) == 0 && strings.HasPrefix(f.Function, ourPackage)
+		if f.Function != "" && f.Function != "runtime.goexit" && !ours {
+			out = append(out, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
+		}
+		if !more {
+			break
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "a go statement") // `go z.Calloc(n)`, the only call without a caller
+	}
+	return out
+}
+
+func writeStack(out *strings.Builder, stack []string) {
+	for _, call := range stack {
+		out.WriteString("    " + call + "\n")
+	}
+}

@@ -1,0 +1,13 @@
+//go:build leak
+
+package z
+
+import "github.com/zmem-go/zmem/c"
+
+// Under the leak tag the profile is exact.
+
+func setProfileRate(uint64) {}
+
+func getProfileRate() uint64 { return c.ProfileRate() }
+
+func setGuardRate(uint64) {}
