@@ -1,4 +1,4 @@
-/* sampled.c: small blocks whose address says that they are sampled.
+/* sampled.c: small blocks whose address says that they are sampled or guarded.
  *
  * They lie in one range of addresses of their own, reserved once, so that whoever frees a block
  * sees by a subtraction and a comparison whether there is more to do (as GWP-ASan does; Serebryany
@@ -52,7 +52,7 @@ static void reserve(void)
         mmap(NULL, size + SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return;
-    zm__sampled.base = ((uintptr_t)p + SPAN - 1) / SPAN * SPAN;
+    __atomic_store_n(&zm__sampled.base, ((uintptr_t)p + SPAN - 1) / SPAN * SPAN, __ATOMIC_RELAXED);
     num_spans = size / SPAN;
     __atomic_store_n(&zm__sampled.size, size, __ATOMIC_RELEASE);
 }

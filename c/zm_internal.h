@@ -323,8 +323,8 @@ void zm__record_remove(zm__records_t *t, const zm__record_t *r);
 /* ---- sampled.c: blocks whose address says that they are sampled ----------------------------- */
 
 typedef struct zm__sampled {
-    uintptr_t base;
-    size_t size; /* 0: nothing is reserved; set last */
+    uintptr_t base; /* atomic */
+    size_t size;    /* atomic; 0: nothing is reserved; set last */
 } zm__sampled_t;
 
 extern zm__sampled_t zm__sampled;
@@ -333,7 +333,7 @@ extern zm__sampled_t zm__sampled;
 static inline bool zm__is_sampled(const void *p)
 {
     size_t size = __atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE);
-    return (uintptr_t)p - zm__sampled.base < size;
+    return (uintptr_t)p - __atomic_load_n(&zm__sampled.base, __ATOMIC_RELAXED) < size;
 }
 
 /* Reserves the range, once; false where that is impossible. */

@@ -53,7 +53,7 @@ typedef struct zm_cache {
     uint64_t freed_objects;
     uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
     struct zm_cache *next; /* in the list of all caches */
-    uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: as above */
+    uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: to be set */
     zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 

@@ -503,9 +503,9 @@ int zm_profile_set_rate(uint64_t bytes);
 /* The rate that is set: 0 for off; 1 in a library with the leak tag. */
 uint64_t zm_profile_rate(void);
 
-/* The address range in which all sampled blocks of up to ZM_SMALL_MAX bytes lie, and nothing else:
- * such a block must not be put in a magazine, but goes to zm_free. *size is 0 where there is none.
- * It is reserved by the first zm_profile_set_rate and never changes.
+/* The address range in which all sampled or guarded blocks of up to ZM_SMALL_MAX bytes lie, and
+ * nothing else: such a block must not be put in a magazine, but goes to zm_free. *size is 0 where
+ * there is none. It is reserved by the first call that sets a rate, and never changes.
  */
 void zm_profile_range(uintptr_t *base, size_t *size);
 
@@ -541,25 +541,29 @@ void zm_site_set_text(zm_site_t *site, const char *text, size_t n);
 
 /* ---- Guarded blocks ------------------------------------------------------------------------- */
 
-/* Has one in n allocations of up to ZM_SMALL_MAX bytes from caches be guarded, chosen at random: 1
- * for all, 0 for none, which is what a program starts with. A guarded block ends at an inaccessible
- * page, or begins at one, in turns; what is freed is inaccessible until 256 others have been. Use
- * of either raises SIGSEGV. At most 256 are live at a time; then none is guarded. Blocks are
- * aligned as ever, so that what is written into the up to 15 bytes between their end and the page
- * is not seen. The first call that is not for 0 installs a handler for SIGSEGV and SIGBUS
- * (SA_ONSTACK), which writes zm_guard_report to standard error and then passes the signal on to
- * whichever handler was there. Returns ZM_OK; ZM_EINVAL where n is above 2^32; ZM_ENOMEM where
- * there is no range for sampled blocks, or it is too small; ZM_ENOTSUP in a library with the leak
- * tag.
+/* Has one in n allocations of up to ZM_SMALL_MAX bytes from caches be guarded, chosen at random.
+ * n: up to 2^32; 1 guards all, 0 none, which is what a program starts with.
+ * A guarded block ends at an inaccessible page, or begins at one, in turns. There are 256 places
+ * for them; while all are taken, none is guarded. One that is freed is inaccessible until all other
+ * free places have been used. Use of either raises SIGSEGV. Blocks are aligned as ever, so that
+ * what is written into the up to 15 bytes between their end and the page is not seen. The first
+ * call that is not for 0 installs a handler for SIGSEGV and SIGBUS (SA_ONSTACK). It writes
+ * zm_guard_report to standard error, and then passes the signal on to whichever handler was there.
+ * Returns ZM_OK, ZM_EINVAL, or ZM_ENOMEM where there is no range for sampled blocks, or too small a
+ * one. In a library with the leak tag this is ZM_ENOTSUP.
  */
 int zm_guard_set_rate(uint64_t n);
 uint64_t zm_guard_rate(void);
 
-/* A guarded block of n zero bytes, 1 to ZM_SMALL_MAX, aligned as by zm_calloc, sampled as well at
- * `rate` unless that is 0. Stack and tag are as for zm_leak_calloc; sets *site to theirs, so that
- * it can be given its text; site may be NULL. Returns NULL where there is none. It is freed by
- * zm_free, or by zm_guard_free, which takes the stack that frees it. zm_guard_free returns ZM_OK,
- * or ZM_EINVAL where p is not a live guarded block, nothing being freed then.
+/* Allocates a guarded block of n zero bytes, aligned as by zm_calloc.
+ * n: 1 to ZM_SMALL_MAX.
+ * rate: the rate at which it was chosen to be sampled as well, or 0.
+ * tag, pcs: as for zm_leak_calloc. *site is set to theirs, so that it can be given its text; site
+ *    may be NULL.
+ * Returns its address, or NULL where there is no place, no memory, or no guarding.
+ * The caller owns the block and frees it with zm_free, or with zm_guard_free, which takes the stack
+ * that frees it: n is for the counters, as there. It returns ZM_OK, or ZM_EINVAL, having freed
+ * nothing, where p is not the start of a live guarded block.
  */
 void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, const uintptr_t *pcs,
                       size_t npcs, zm_site_t **site);

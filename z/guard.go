@@ -14,8 +14,8 @@ var guardRateMu sync.Mutex
 // what it was; 1 guards all, and 0, with which a program starts, none. A negative n panics.
 //
 // A guarded block lies beside memory that nobody may touch: in turns it ends there, or begins there.
-// Freed, it becomes memory that nobody may touch, and its place is not used again before 256 others
-// were. Whoever touches either faults. Then a report goes to standard error, of which block it was,
+// Freed, it becomes memory that nobody may touch, until all other places that are free, of 256, have
+// been used. Whoever touches either faults. Then a report goes to standard error, of which block it was,
 // how far outside of it, who allocated it and who freed it; and after that the program crashes as Go
 // programs do, or panics where it called runtime/debug.SetPanicOnFault: the recovered error has the
 // address for GuardReport. Freeing a guarded block twice panics with the report.
@@ -42,8 +42,7 @@ func GuardRate() int { return int(c.GuardRate()) }
 // where the address is none that was guarded. The runtime.Error of a fault that
 // runtime/debug.SetPanicOnFault turned into a panic has a method Addr that returns the address.
 //
-// It tells how things stand when it is called. The place may be another block's by then, where 256
-// others were allocated since.
+// It tells how things stand when it is called: by then, a place that was free may have another block.
 func GuardReport(address uintptr) (string, bool) {
 	report := make([]byte, 32<<10)
 	n := c.GuardReport(address, report)

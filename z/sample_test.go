@@ -35,6 +35,18 @@ func TestSample_AddedMemory(t *testing.T) {
 	}
 }
 
+func TestSample_OffIsSaid(t *testing.T) {
+	defer SetProfileRate(SetProfileRate(0))
+	if comments := profileComments(); !slices.Contains(comments, "zmem: sampling is off") {
+		t.Errorf("comments: %q", comments)
+	}
+	b := Calloc(1<<20, "off")
+	defer Free(b)
+	if n := liveOf("off"); n != 0 {
+		t.Errorf("%d bytes are live", n)
+	}
+}
+
 // A sampled block is freed whole, whatever its capacity is then.
 func TestSample_ShortenedCapacity(t *testing.T) {
 	defer SetProfileRate(SetProfileRate(1))
