@@ -264,6 +264,42 @@ static bool record_add(uintptr_t block, size_t n, zm_site_t *site)
     return ok;
 }
 
+/* ---- All live blocks ------------------------------------------------------------------------ */
+
+size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap)
+{
+    pthread_once(&once, init_locks);
+    size_t n = 0;
+    for (size_t i = 0; i < SHARDS; i++) {
+        record_shard_t *shard = &record_shards[i];
+        pthread_mutex_lock(&shard->lock);
+        for (size_t j = 0; j < shard->cap; j++) {
+            const record_t *r = &shard->table[j];
+            if (!r->block)
+                continue;
+            if (n < cap)
+                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site};
+            n++;
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return n;
+}
+
+bool zm_leak_read(const zm_leak_block_t *b, size_t offset, void *out, size_t n)
+{
+    pthread_once(&once, init_locks);
+    record_shard_t *shard = shard_of(b->block);
+    pthread_mutex_lock(&shard->lock);
+    const record_t *r = record_find(shard, b->block);
+    bool live = r && r->block && r->size == b->size && r->alloc_site == b->site;
+    bool ok = live && offset <= b->size && n <= b->size - offset;
+    if (ok)
+        memcpy(out, (const char *)r->block + offset, n);
+    pthread_mutex_unlock(&shard->lock);
+    return ok;
+}
+
 /* ---- What is wrong with an address; slow, since a program ends here ------------------------- */
 
 static void describe(zm_leak_fault_t *fault, int64_t kind, const record_t *r, zm_site_t *free_site)

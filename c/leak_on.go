@@ -8,6 +8,10 @@ package c
 // #cgo nocallback zm_leak_free
 // #cgo noescape zm_leak_sites
 // #cgo nocallback zm_leak_sites
+// #cgo noescape zm_leak_blocks
+// #cgo nocallback zm_leak_blocks
+// #cgo noescape zm_leak_read
+// #cgo nocallback zm_leak_read
 // #include "zmem.h"
 import "C"
 
@@ -31,4 +35,16 @@ func LeakFree(p unsafe.Pointer, n uintptr, pcs []uintptr, fault *LeakFault) Err 
 func LeakSites(out []LeakLive) int {
 	return int(C.zm_leak_sites((*C.zm_leak_live_t)(unsafe.Pointer(unsafe.SliceData(out))),
 		C.size_t(len(out))))
+}
+
+// LeakBlocks is zm_leak_blocks.
+func LeakBlocks(out []LeakBlock) int {
+	return int(C.zm_leak_blocks((*C.zm_leak_block_t)(unsafe.Pointer(unsafe.SliceData(out))),
+		C.size_t(len(out))))
+}
+
+// LeakRead is zm_leak_read.
+func LeakRead(b *LeakBlock, offset uint64, out []uintptr) bool {
+	return bool(C.zm_leak_read((*C.zm_leak_block_t)(unsafe.Pointer(b)), C.size_t(offset),
+		unsafe.Pointer(unsafe.SliceData(out)), C.size_t(uintptr(len(out))*unsafe.Sizeof(out[0]))))
 }

@@ -81,6 +81,13 @@ typedef struct zm_leak_live {
     int64_t objects;
 } zm_leak_live_t;
 
+/* A live block, as zm_leak_blocks lists it. */
+typedef struct zm_leak_block {
+    uintptr_t block;
+    uint64_t size; /* in bytes, as asked for */
+    const zm_site_t *site;
+} zm_leak_block_t;
+
 /* What is wrong with an address that was to be freed. */
 enum {
     ZM_FAULT_FOREIGN = 1,  /* no live block holds it, nor was it freed lately */

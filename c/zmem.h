@@ -203,6 +203,19 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
  */
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
 
+/* Writes the live blocks to out[0..cap), in no order, and returns how many there are, as
+ * zm_leak_sites does. By the time it returns, other threads may have freed some: do not touch them,
+ * but use zm_leak_read.
+ */
+size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap);
+
+/* Copies n bytes of a block that zm_leak_blocks listed, from byte `offset` on, to out. Returns
+ * false, out being as it was, where the block is no longer live or has no such bytes. It is not
+ * freed meanwhile, as that waits; but its owner may write to it, so that what is copied may be half
+ * old.
+ */
+bool zm_leak_read(const zm_leak_block_t *block, size_t offset, void *out, size_t n);
+
 /* The stack of a site, site->npcs return addresses, and its tag, site->ntag bytes with no NUL
  * behind them. Static storage.
  */

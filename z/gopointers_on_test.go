@@ -1,0 +1,192 @@
+//go:build leak
+
+package z_test
+
+import (
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// planted is a struct for manual memory that must not be there as it is.
+type planted struct {
+	id     int
+	name   string // a Go pointer in the second word
+	parent *int   // another in the fourth
+	next   *planted
+}
+
+//go:noinline
+func newPlanted(tag string) (*planted, []byte) {
+	b := z.Calloc(int(unsafe.Sizeof(planted{})), tag)
+	return (*planted)(unsafe.Pointer(&b[0])), b
+}
+
+func TestFindGoPointers_NamesThePlantedField(t *testing.T) {
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Fatalf("to begin with:\n%s", got)
+	}
+	p, b := newPlanted("tree")
+	q, b2 := newPlanted("tree")
+	p.id, p.next, q.next = 7, q, p // manual memory may point to manual memory
+	if got := z.FindGoPointers(); len(got) != 0 || got.String() != "no Go pointers found\n" {
+		t.Errorf("without Go pointers:\n%s", got)
+	}
+
+	parent := new(int)
+	p.parent = parent
+	got := z.FindGoPointers()
+	t.Log("\n" + got.String())
+	runtime.KeepAlive(parent)
+	value, block := uintptr(unsafe.Pointer(parent)), uintptr(unsafe.Pointer(p))
+	if len(got) != 1 || got[0].Value != value || got[0].Block != block || got[0].Count != 1 ||
+		got[0].Offset != int(unsafe.Offsetof(p.parent)) || got[0].Size != len(b) || got[0].Tag != "tree" {
+		t.Errorf("found %+v", got)
+	}
+	want := regexp.MustCompile(`^GO POINTER: 0x[0-9a-f]+ at offset 24 of 40 bytes at func: \S+\.newPlanted gopointers_on_test.go:\d+ \(1 block, tag "tree"\)\n` +
+		`    \S+\.TestFindGoPointers_NamesThePlantedField gopointers_on_test.go:\d+\n`)
+	if unsafe.Sizeof(uintptr(0)) == 8 && !want.MatchString(got.String()) {
+		t.Errorf("listed as:\n%s\nwant a match of %s", got, want)
+	}
+
+	p.name = strings.Repeat("x", 10)
+	if got := z.FindGoPointers(); len(got) != 2 || got[0].Offset != int(unsafe.Offsetof(p.name)) {
+		t.Errorf("with a string as well:\n%s", got)
+	}
+	z.Free(b)
+	z.Free(b2)
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Errorf("in the end:\n%s", got)
+	}
+}
+
+// The collector frees what only manual memory points to; the address still tells.
+func TestFindGoPointers_AlsoToWhatWasFreed(t *testing.T) {
+	p, b := newPlanted("dangling")
+	defer z.Free(b)
+	p.parent = new(int)
+	runtime.GC()
+	runtime.GC()
+	if got := z.FindGoPointers(); len(got) != 1 {
+		t.Errorf("found:\n%s", got)
+	}
+	var onStack int
+	p.parent = &onStack
+	if got := z.FindGoPointers(); len(got) != 1 || got[0].Value != uintptr(unsafe.Pointer(&onStack)) {
+		t.Errorf("to a stack:\n%s", got)
+	}
+}
+
+var global int
+
+// What is no address in the Go heap, though it may look like one.
+func TestFindGoPointers_Numbers(t *testing.T) {
+	onHeap := new(int)
+	heap := uintptr(unsafe.Pointer(onHeap))
+	b := z.Calloc(8 * 16)
+	defer z.Free(b)
+	words := unsafe.Slice((*uintptr)(unsafe.Pointer(&b[0])), 16)
+	copy(words, []uintptr{
+		1, 4095, 4096, 1 << 20, 1<<31 - 1, ^uintptr(0), ^uintptr(0) >> 1, 1 << 63, 1 << 47,
+		heap | (1<<26 - 1), // the end of an arena, where the heap has not come to
+		heap + 1<<40,       // far behind it
+		heap << 8, ^heap,   // its digits, not its value
+		uintptr(unsafe.Pointer(&b[0])),         // manual memory
+		uintptr(unsafe.Pointer(&global)),       // a global variable
+		uintptr(0xdeaddeaddeaddead & ^uint(0)), // what reflect has another reason to refuse
+	})
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Errorf("found:\n%s", got)
+	}
+	words[15] = heap + 1 // into the middle of an object is a pointer, too
+	if got := z.FindGoPointers(); len(got) != 1 || got[0].Offset != 15*8 {
+		t.Errorf("found:\n%s", got)
+	}
+	runtime.KeepAlive(onHeap)
+}
+
+// Blocks longer than a piece, of no whole number of words, and full of pointers.
+func TestFindGoPointers_SizesOfBlocks(t *testing.T) {
+	onHeap := new(int)
+	heap := uintptr(unsafe.Pointer(onHeap))
+	at := func(b []byte, i int) *uintptr { return (*uintptr)(unsafe.Pointer(&b[i])) }
+	for _, n := range []int{8, 9, 15, 64 << 10, 64<<10 + 8, 200_003} {
+		b := z.Calloc(n)
+		for _, i := range []int{0, (n - 8) / 2 / 8 * 8, (n - 8) / 8 * 8} {
+			*at(b, i) = heap
+			if got := z.FindGoPointers(); len(got) != 1 || got[0].Offset != i || got[0].Size != n {
+				t.Errorf("%d bytes, a pointer at %d: found\n%s", n, i, got)
+			}
+			*at(b, i) = 0
+		}
+		z.Free(b)
+	}
+	small := z.Calloc(7)
+	full := z.Calloc(1 << 20)
+	for i := 0; i < len(full); i += 8 {
+		*at(full, i) = heap
+	}
+	got := z.FindGoPointers()
+	z.Free(full)
+	z.Free(small)
+	if len(got) != 8 {
+		t.Errorf("of a block full of pointers, %d are listed", len(got))
+	}
+	runtime.KeepAlive(onHeap)
+}
+
+// Pointers in the same place of many blocks are one line.
+func TestFindGoPointers_ManyAlike(t *testing.T) {
+	parent := new(int)
+	var blocks [][]byte
+	for range 1000 {
+		p, b := newPlanted("alike")
+		p.parent = parent
+		blocks = append(blocks, b)
+	}
+	got := z.FindGoPointers()
+	for _, b := range blocks {
+		z.Free(b)
+	}
+	if len(got) != 1 || got[0].Count != 1000 || !strings.Contains(got.String(), "(1000 blocks, ") {
+		t.Errorf("found:\n%s", got)
+	}
+	runtime.KeepAlive(parent)
+}
+
+// Blocks come and go while they are scanned.
+func TestFindGoPointers_WhileOthersAllocate(t *testing.T) {
+	p, b := newPlanted("stays")
+	p.parent = new(int)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := g; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					b := z.Calloc(1 + i*i%300_000)
+					b[0] = byte(i)
+					z.Free(b)
+				}
+			}
+		}()
+	}
+	for range 50 {
+		if got := z.FindGoPointers(); len(got) != 1 || got[0].Tag != "stays" {
+			t.Errorf("found:\n%s", got)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	z.Free(b)
+}
