@@ -16,6 +16,8 @@ const char *zm_err_text(int err)
         return "not supported by this backend or system";
     case ZM_ESYS:
         return "the backend reported an error";
+    case ZM_ELIMIT:
+        return "beyond the limit that was set";
     default:
         return "unknown error";
     }

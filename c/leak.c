@@ -352,22 +352,38 @@ static bool fault_interior(uintptr_t p, zm_leak_fault_t *fault)
 
 /* ---- Blocks --------------------------------------------------------------------------------- */
 
+/* As zm_try_calloc, for a site, which may be NULL for want of memory. */
+static int calloc_at(zm_site_t *site, size_t n, size_t align, void **out)
+{
+    if (!site)
+        return zm__backend() ? ZM_ENOMEM : ZM_EBACKEND;
+    void *p;
+    int err = zm_try_calloc(n, align, &p);
+    if (err)
+        return err;
+    if (!record_add((uintptr_t)p, n, site)) {
+        zm_free(p, n);
+        return ZM_ENOMEM;
+    }
+    site_count(site, (int64_t)n, 1);
+    *out = p;
+    return ZM_OK;
+}
+
 void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
                      size_t npcs)
 {
     pthread_once(&once, init_locks);
-    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
-    if (!site)
-        return NULL;
-    void *p = align ? zm_calloc_aligned(n, align) : zm_calloc(n);
-    if (!p)
-        return NULL;
-    if (!record_add((uintptr_t)p, n, site)) {
-        zm_free(p, n);
-        return NULL;
-    }
-    site_count(site, (int64_t)n, 1);
+    void *p = NULL;
+    calloc_at(site_of(tag, ntag, pcs, npcs), n, align, &p);
     return p;
+}
+
+int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
+                       size_t npcs, void **out)
+{
+    pthread_once(&once, init_locks);
+    return calloc_at(site_of(tag, ntag, pcs, npcs), n, align, out);
 }
 
 int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault)

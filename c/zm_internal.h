@@ -65,7 +65,22 @@ void zm__meta_free(void *p);
 unsigned zm__class_of(size_t n);
 size_t zm__class_size(unsigned cls);
 
+/* ---- limit.c ------------------------------------------------------------------------------ */
+
+/* Charges n bytes, not 0, that are about to be taken from the system or a backend; false, nothing
+ * being charged, where the limit does not allow it even when what the depot holds goes back. What
+ * was not to be had after all, or is given back, is uncharged. No lock may be held.
+ */
+bool zm__charge(size_t n);
+void zm__uncharge(size_t n);
+
+/* The same for as many blocks of n bytes as may be, from min to max; returns how many, or 0. */
+size_t zm__charge_some(size_t n, size_t min, size_t max);
+
 /* ---- depot.c ------------------------------------------------------------------------------ */
+
+/* Gives back all blocks that the depot holds; whether there were any. */
+bool zm__depot_flush(void);
 
 /* The addresses that stand behind a magazine. */
 static inline void **zm__blocks(zm_magazine_t *m)

@@ -46,6 +46,7 @@ typedef enum zm_err {
     ZM_EBACKEND = -3, /* ZMEM_BACKEND names no backend that is compiled in */
     ZM_ENOTSUP = -4,  /* this backend or system cannot do it */
     ZM_ESYS = -5,     /* the backend itself reported an error */
+    ZM_ELIMIT = -6,   /* beyond the limit that was set */
 } zm_err_t;
 
 /* A sentence in English for a zm_err_t; never NULL. Static storage: do not free. */
@@ -55,14 +56,20 @@ const char *zm_err_text(int err);
 
 /* Allocates a block of n zero bytes.
  * n: 0 to ZM_MAX_SIZE; a block of 0 bytes is a block, and is to be freed as well.
- * Returns its address, aligned to 16 bytes (to 8 where n <= 8), or NULL where memory ran out or
- * zm_init fails.
+ * Returns its address, aligned to 16 bytes (to 8 where n <= 8), or NULL where memory ran out, the
+ * limit is reached (see zm_set_limit) or zm_init fails.
  * The caller owns the block and frees it with zm_free.
  */
 void *zm_calloc(size_t n);
 
 /* As zm_calloc, aligned to `align` bytes: a power of two up to ZM_MAX_ALIGN; NULL for others. */
 void *zm_calloc_aligned(size_t n, size_t align);
+
+/* As zm_calloc_aligned (align 0: as zm_calloc), but says why not.
+ * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or ZM_EBACKEND
+ * and leaves *out as it was.
+ */
+int zm_try_calloc(size_t n, size_t align, void **out);
 
 /* Frees a block.
  * p: what one of the allocating functions returned, freed once; NULL does nothing.
@@ -116,6 +123,30 @@ void zm_text_free(char *text);
  */
 int zm_return_memory(void);
 
+/* ---- The limit -------------------------------------------------------------------------------
+ *
+ * What counts is what zmem holds: blocks that callers have, and free ones in caches and in the
+ * depot, each with the size of its class, or as it was asked for where that is above ZM_SMALL_MAX.
+ * What backends and the core need for their own bookkeeping, and what an alignment wastes, does
+ * not.
+ */
+
+/* Sets the most bytes to hold, and returns what was set before; a negative number changes nothing.
+ * INT64_MAX, as it is at first, is no limit. An allocation that would pass it fails, after all that
+ * the depot holds has been given back. Nothing is freed when more is held already.
+ */
+int64_t zm_set_limit(int64_t bytes);
+
+/* The bytes that count now. */
+int64_t zm_num_held_bytes(void);
+
+/* Sleeps until what zm_num_held_bytes returns is below low or above high, or zm_wake_held is
+ * called, and returns it; now and then it returns for no reason. One thread at a time may wait.
+ * zm_wake_held is not lost where none waits yet.
+ */
+int64_t zm_wait_held(int64_t low, int64_t high);
+void zm_wake_held(void);
+
 /* ---- The backend ------------------------------------------------------------------------ */
 
 /* Chooses the backend: the one that the environment variable ZMEM_BACKEND names, or the first of
@@ -166,8 +197,8 @@ size_t zm_class_size(unsigned cls);
  * ZM_NUM_CLASSES.
  *
  * zm_depot_full takes an empty magazine and returns one with at least a block in it, or NULL when
- * out of memory. zm_depot_empty takes one with blocks and returns an empty one, or NULL when out of
- * memory, which it never is where it was given a magazine. zm_depot_put takes any.
+ * out of memory or at the limit. zm_depot_empty takes one with blocks and returns an empty one, or
+ * NULL when out of memory, which it never is where it was given a magazine. zm_depot_put takes any.
  */
 extern zm_magazine_t zm_no_magazine;
 zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent);
@@ -191,6 +222,10 @@ bool zm_depot_trim(bool all);
  */
 void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
                      size_t npcs);
+
+/* As zm_leak_calloc, but says why not, as zm_try_calloc does. */
+int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
+                       size_t npcs, void **out);
 
 /* Frees a block that zm_leak_calloc returned, checking that it is live, that p is its start and
  * that n is its size. pcs, npcs: the stack that frees it, as above. fault may be NULL.
