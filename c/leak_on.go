@@ -2,8 +2,8 @@
 
 package c
 
-// #cgo noescape zm_leak_calloc
-// #cgo nocallback zm_leak_calloc
+// #cgo noescape zm_leak_try_calloc
+// #cgo nocallback zm_leak_try_calloc
 // #cgo noescape zm_leak_free
 // #cgo nocallback zm_leak_free
 // #cgo noescape zm_leak_sites
@@ -17,11 +17,12 @@ import "C"
 
 import "unsafe"
 
-// LeakCalloc is zm_leak_calloc.
-func LeakCalloc(n, align uintptr, tag string, pcs []uintptr) unsafe.Pointer {
-	return C.zm_leak_calloc(C.size_t(n), C.size_t(align),
+// LeakTryCalloc is zm_leak_try_calloc; nil where it fails.
+func LeakTryCalloc(n, align uintptr, tag string, pcs []uintptr) (p unsafe.Pointer, err Err) {
+	err = Err(C.zm_leak_try_calloc(C.size_t(n), C.size_t(align),
 		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))
+		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)), &p))
+	return p, err
 }
 
 // LeakFree is zm_leak_free.

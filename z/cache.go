@@ -103,23 +103,21 @@ func freeCached(p unsafe.Pointer, n uintptr) {
 }
 
 // allocDirect is alloc without a cache.
-func allocDirect(f call, n int) ([]byte, error) {
-	if n > 0 {
-		if p := c.Calloc(uintptr(n)); p != nil {
-			return bytesAt(p, n), nil
-		}
-	}
-	return allocRest(f, n)
-}
+func allocDirect(f call, n int) ([]byte, error) { return allocAt(f, n, 0) }
 
 // allocAligned makes n zero bytes at a multiple of align.
-func allocAligned(n, align int, _ []string) ([]byte, error) {
-	if n > 0 {
-		if p := c.CallocAligned(uintptr(n), uintptr(align)); p != nil {
-			return bytesAt(p, n), nil
-		}
+func allocAligned(n, align int, _ []string) ([]byte, error) { return allocAt(callocAligned, n, align) }
+
+// allocAt makes n zero bytes, at a multiple of align if that is not 0, by one call into C.
+func allocAt(f call, n, align int) ([]byte, error) {
+	if n <= 0 {
+		return allocNone(f, n)
 	}
-	return allocRest(callocAligned, n)
+	p, err := c.TryCalloc(uintptr(n), uintptr(align))
+	if err != c.OK {
+		return nil, noMemory(n, err)
+	}
+	return bytesAt(p, n), nil
 }
 
 // sampleAlloc is called with every block that is to be sampled: none as long as nothing sets a
@@ -174,7 +172,7 @@ func allocExchange(f call, k pinned, class uint, n int) ([]byte, error) {
 
 	m := c.DepotFull(class, spent)
 	if m == nil {
-		return allocRest(f, n)
+		return allocDirect(f, n) // which needs no more than the block, and says why not
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)

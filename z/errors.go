@@ -13,6 +13,19 @@ import (
 // system has no memory, or which is larger than any machine has.
 var ErrOutOfMemory = errors.New("out of memory")
 
+// ErrLimit is what errors.Is finds in the error or panic of an allocation that would pass the limit
+// set by SetLimit. It finds ErrOutOfMemory there as well: who can do without the memory need not tell
+// the two apart.
+var ErrLimit = errors.New("beyond the limit")
+
+// noMemory is why an allocation of n bytes failed with err.
+func noMemory(n int, err c.Err) error {
+	if err == c.ELIMIT {
+		return fmt.Errorf("z: allocating %d bytes: %w: %w", n, ErrOutOfMemory, ErrLimit)
+	}
+	return outOfMemory(n)
+}
+
 // outOfMemory is why an allocation of n bytes gave nothing. It panics where the reason is not
 // memory but a backend that does not exist.
 func outOfMemory(n int) error {
@@ -35,6 +48,8 @@ func wrap(call string, err c.Err) error {
 		return nil
 	case c.ENOMEM:
 		return fmt.Errorf("z: %s: %w", call, ErrOutOfMemory)
+	case c.ELIMIT:
+		return fmt.Errorf("z: %s: %w: %w", call, ErrOutOfMemory, ErrLimit)
 	default:
 		return fmt.Errorf("z: %s: %w", call, err)
 	}

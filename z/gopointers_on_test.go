@@ -3,6 +3,7 @@
 package z_test
 
 import (
+	"fmt"
 	"regexp"
 	"runtime"
 	"strings"
@@ -93,9 +94,8 @@ func TestFindGoPointers_Numbers(t *testing.T) {
 	words := unsafe.Slice((*uintptr)(unsafe.Pointer(&b[0])), 16)
 	copy(words, []uintptr{
 		1, 4095, 4096, 1 << 20, 1<<31 - 1, ^uintptr(0), ^uintptr(0) >> 1, 1 << 63, 1 << 47,
-		heap | (1<<26 - 1), // the end of an arena, where the heap has not come to
-		heap + 1<<40,       // far behind it
-		heap << 8, ^heap,   // its digits, not its value
+		heap + 1<<40,     // far behind it
+		heap << 8, ^heap, // its digits, not its value
 		uintptr(unsafe.Pointer(&b[0])),         // manual memory
 		uintptr(unsafe.Pointer(&global)),       // a global variable
 		uintptr(0xdeaddeaddeaddead & ^uint(0)), // what reflect has another reason to refuse
@@ -108,6 +108,24 @@ func TestFindGoPointers_Numbers(t *testing.T) {
 		t.Errorf("found:\n%s", got)
 	}
 	runtime.KeepAlive(onHeap)
+}
+
+func init() {
+	children["unused heap"] = func() {
+		onHeap := new(int)
+		b := z.Calloc(8)
+		*(*uintptr)(unsafe.Pointer(&b[0])) = uintptr(unsafe.Pointer(onHeap)) + 32<<20
+		fmt.Print(z.FindGoPointers())
+		runtime.KeepAlive(onHeap)
+	}
+}
+
+// An address behind the little that a small program has of the Go heap, which reserves 64 MiB at once,
+// is a number as long as no object has been there.
+func TestFindGoPointers_UnusedHeap(t *testing.T) {
+	if out, err := runChild(t, "unused heap"); err != nil || out != "no Go pointers found\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // Blocks longer than a piece, of no whole number of words, and full of pointers.

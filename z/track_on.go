@@ -30,7 +30,7 @@ func allocAligned(n, align int, tag []string) ([]byte, error) {
 // track allocates and remembers who asked.
 func track(f call, n, align int, tag []string) ([]byte, error) {
 	if n <= 0 {
-		return allocRest(f, n)
+		return allocNone(f, n)
 	}
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(skipToCallocCaller, pcs[:])
@@ -38,9 +38,9 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 	if len(tag) > 0 {
 		name = tag[0]
 	}
-	p := c.LeakCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
-	if p == nil {
-		return allocRest(f, n)
+	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
+	if err != c.OK {
+		return nil, noMemory(n, err)
 	}
 	return bytesAt(p, n), nil
 }

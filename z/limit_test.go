@@ -1,0 +1,150 @@
+package z_test
+
+import (
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// underLimit runs the test with room for n bytes beyond what is held, in which caches hold nothing.
+func underLimit(t *testing.T, n int64) {
+	t.Helper()
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	if before := z.SetLimit(z.NumHeldBytes() + n); before != math.MaxInt64 {
+		t.Errorf("the limit was %d", before)
+	}
+	t.Cleanup(func() { z.SetLimit(math.MaxInt64) })
+}
+
+func wantErrLimit(t *testing.T, what string, v any) {
+	t.Helper()
+	err, _ := v.(error)
+	if !errors.Is(err, z.ErrLimit) || !errors.Is(err, z.ErrOutOfMemory) {
+		t.Errorf("%s: %v, want ErrLimit", what, v)
+	}
+}
+
+func TestSetLimit_AsksAndSets(t *testing.T) {
+	if got := z.SetLimit(-1); got != math.MaxInt64 {
+		t.Errorf("at first: %d", got)
+	}
+	z.SetLimit(1 << 40)
+	if got := z.SetLimit(math.MaxInt64); got != 1<<40 {
+		t.Errorf("SetLimit returned %d", got)
+	}
+}
+
+func TestSetLimit_EveryCallFails(t *testing.T) {
+	start := liveNow()
+	underLimit(t, 1<<20)
+	b, err := z.TryCalloc(1 << 20) // all there is
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 32, 4096, 64 << 10, 64<<10 + 1, 10 << 20} {
+		got, err := z.TryCalloc(n)
+		if got != nil {
+			t.Errorf("TryCalloc(%d) gave something", n)
+		}
+		wantErrLimit(t, "TryCalloc", err)
+		wantErrLimit(t, "Calloc", panicOf(func() { z.Calloc(n) }))
+		wantErrLimit(t, "CallocNoRef", panicOf(func() { z.CallocNoRef(n) }))
+		wantErrLimit(t, "CallocAligned", panicOf(func() { z.CallocAligned(n, 64) }))
+	}
+	if got := z.Calloc(0); len(got) != 0 || got == nil {
+		t.Error("Calloc(0) is refused")
+	}
+	_, err = z.TryCalloc(1)
+	if want := "z: allocating 1 bytes: out of memory: beyond the limit"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	z.Free(b)
+	wantLive(t, start)
+	z.Free(z.Calloc(1 << 19)) // there is room again
+	if _, err := z.TryCalloc(z.MaxArrayLen + 1); !errors.Is(err, z.ErrOutOfMemory) || errors.Is(err, z.ErrLimit) {
+		t.Errorf("more than any machine has: %v", err)
+	}
+}
+
+// Small blocks get to the limit and not beyond, though magazines hold more than a block.
+func TestSetLimit_SmallBlocksFillIt(t *testing.T) {
+	const room = 1 << 20
+	underLimit(t, room)
+	var blocks [][]byte
+	for {
+		b, err := z.TryCalloc(64)
+		if err != nil {
+			wantErrLimit(t, "TryCalloc", err)
+			break
+		}
+		blocks = append(blocks, b)
+	}
+	// What other Ps' caches hold is not for this goroutine; 32 KiB each of this class.
+	if got := 64 * len(blocks); got > room || got < room/2 {
+		t.Errorf("%d bytes in blocks of 64 under a limit of %d", got, room)
+	}
+	for _, b := range blocks {
+		z.Free(b)
+	}
+}
+
+func TestSetLimit_ManyGoroutines(t *testing.T) {
+	start := liveNow()
+	underLimit(t, 4<<20)
+	limit := z.SetLimit(-1)
+	var refused, over atomic.Int64
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			live := make([][]byte, 64)
+			for i := range 20_000 {
+				j := i * 31 % len(live)
+				z.Free(live[j])
+				var err error
+				if live[j], err = z.TryCalloc(1 + (i*g*7919)%(100<<10)); errors.Is(err, z.ErrLimit) {
+					refused.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+				if z.NumHeldBytes() > limit {
+					over.Add(1)
+				}
+			}
+			for _, b := range live {
+				z.Free(b)
+			}
+		}()
+	}
+	wg.Wait()
+	if refused.Load() == 0 || over.Load() > 0 {
+		t.Errorf("%d refused, %d times above the limit", refused.Load(), over.Load())
+	}
+	wantLive(t, start)
+}
+
+func TestNumHeldBytes_IsWhatIsHeld(t *testing.T) {
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	before := z.NumHeldBytes()
+	b, small := z.Calloc(1<<20), z.Calloc(100)
+	if got := z.NumHeldBytes() - before; got < 1<<20+112 || got > 1<<20+64<<10 {
+		t.Errorf("%d bytes more are held", got)
+	}
+	z.Free(small)
+	z.Free(b)
+	if err := z.ReturnMemory(); err != nil {
+		t.Fatal(err)
+	}
+	if got := z.NumHeldBytes(); got != before {
+		t.Errorf("%d bytes are held after ReturnMemory, %d before", got, before)
+	}
+}
