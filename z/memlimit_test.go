@@ -20,8 +20,8 @@ func goLimitNear(want int64) bool {
 	})
 }
 
-// must ends a child whose test has failed.
-func must(ok bool, what string) {
+// mustHold prints what makes the parent of a child fail.
+func mustHold(ok bool, what string) {
 	if !ok {
 		fmt.Printf("not so: %s; the runtime's limit is %d, %d are held, the total is %d\n", what,
 			debug.SetMemoryLimit(-1), z.NumHeldBytes(), z.SetMemoryLimit(-1))
@@ -31,55 +31,55 @@ func must(ok bool, what string) {
 // Each of these changes what is the process's: they are for children.
 var memoryLimitTests = map[string]func(){
 	"it follows": func() {
-		must(z.SetMemoryLimit(-1) == math.MaxInt64 && debug.SetMemoryLimit(-1) == math.MaxInt64, "none at first")
-		must(z.SetMemoryLimit(memTotal) == math.MaxInt64, "none before")
-		must(debug.SetMemoryLimit(-1) == memTotal-memTotal/64-z.NumHeldBytes(), "all is for Go, at once")
-		must(z.SetMemoryLimit(-1) == memTotal, "asked")
+		mustHold(z.SetMemoryLimit(-1) == math.MaxInt64 && debug.SetMemoryLimit(-1) == math.MaxInt64, "none at first")
+		mustHold(z.SetMemoryLimit(memTotal) == math.MaxInt64, "none before")
+		mustHold(debug.SetMemoryLimit(-1) == memTotal-memTotal/64-z.NumHeldBytes(), "all is for Go, at once")
+		mustHold(z.SetMemoryLimit(-1) == memTotal, "asked")
 		for range 3 {
 			b := z.Calloc(memTotal / 2)
-			must(goLimitNear(memTotal/2), "half is for Go")
+			mustHold(goLimitNear(memTotal/2), "half is for Go")
 			small := z.Calloc(memTotal / 100)
 			time.Sleep(20 * time.Millisecond)
-			must(goLimitNear(memTotal/2), "a small step changes nothing")
+			mustHold(goLimitNear(memTotal/2), "a small step changes nothing")
 			more := z.Calloc(memTotal)
-			must(goLimitNear(memTotal/8+2), "the floor")
+			mustHold(goLimitNear(memTotal/8+2), "the floor")
 			z.Free(more)
-			must(goLimitNear(memTotal/2), "half again")
+			mustHold(goLimitNear(memTotal/2), "half again")
 			z.Free(small)
 			z.Free(b)
-			must(goLimitNear(memTotal), "all again")
+			mustHold(goLimitNear(memTotal), "all again")
 		}
 		b := z.Calloc(memTotal / 4)
-		must(z.SetMemoryLimit(memTotal/2) == memTotal, "another total")
-		must(goLimitNear(memTotal/4), "half of it")
-		must(z.SetMemoryLimit(math.MaxInt64) == memTotal/2, "the end")
-		must(debug.SetMemoryLimit(-1) == math.MaxInt64, "no limit for Go either")
+		mustHold(z.SetMemoryLimit(memTotal/2) == memTotal, "another total")
+		mustHold(goLimitNear(memTotal/4), "half of it")
+		mustHold(z.SetMemoryLimit(math.MaxInt64) == memTotal/2, "the end")
+		mustHold(debug.SetMemoryLimit(-1) == math.MaxInt64, "no limit for Go either")
 		z.Free(b)
 		z.Free(z.Calloc(memTotal))
 		time.Sleep(20 * time.Millisecond)
-		must(debug.SetMemoryLimit(-1) == math.MaxInt64, "nobody follows")
-		must(z.SetMemoryLimit(memTotal) == math.MaxInt64 && goLimitNear(memTotal), "and again")
+		mustHold(debug.SetMemoryLimit(-1) == math.MaxInt64, "nobody follows")
+		mustHold(z.SetMemoryLimit(memTotal) == math.MaxInt64 && goLimitNear(memTotal), "and again")
 	},
 	"the program's own limit, before": func() {
 		debug.SetMemoryLimit(memTotal * 3)
-		must(z.SetMemoryLimit(memTotal) == math.MaxInt64, "none before")
-		must(z.SetMemoryLimit(-1) == math.MaxInt64, "none set")
-		must(debug.SetMemoryLimit(-1) == memTotal*3, "the program's stays")
+		mustHold(z.SetMemoryLimit(memTotal) == math.MaxInt64, "none before")
+		mustHold(z.SetMemoryLimit(-1) == math.MaxInt64, "none set")
+		mustHold(debug.SetMemoryLimit(-1) == memTotal*3, "the program's stays")
 	},
 	"the program's own limit, after": func() {
 		z.SetMemoryLimit(memTotal)
 		debug.SetMemoryLimit(memTotal * 3)
-		must(z.SetMemoryLimit(-1) == math.MaxInt64, "it has ended")
+		mustHold(z.SetMemoryLimit(-1) == math.MaxInt64, "it has ended")
 		z.Free(z.Calloc(memTotal / 2))
 		time.Sleep(20 * time.Millisecond)
-		must(z.SetMemoryLimit(memTotal/2) == math.MaxInt64, "nor is there another")
-		must(debug.SetMemoryLimit(-1) == memTotal*3, "the program's stays")
+		mustHold(z.SetMemoryLimit(memTotal/2) == math.MaxInt64, "nor is there another")
+		mustHold(debug.SetMemoryLimit(-1) == memTotal*3, "the program's stays")
 		debug.SetMemoryLimit(math.MaxInt64) // it gives way
-		must(z.SetMemoryLimit(memTotal) == math.MaxInt64 && goLimitNear(memTotal), "and again")
+		mustHold(z.SetMemoryLimit(memTotal) == math.MaxInt64 && goLimitNear(memTotal), "and again")
 	},
 	"the environment's": func() {
-		must(z.SetMemoryLimit(memTotal) == math.MaxInt64 && z.SetMemoryLimit(-1) == math.MaxInt64, "none set")
-		must(debug.SetMemoryLimit(-1) == 5<<30, "the environment's stays")
+		mustHold(z.SetMemoryLimit(memTotal) == math.MaxInt64 && z.SetMemoryLimit(-1) == math.MaxInt64, "none set")
+		mustHold(debug.SetMemoryLimit(-1) == 5<<30, "the environment's stays")
 	},
 }
 

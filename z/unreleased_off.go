@@ -6,6 +6,4 @@ package z
 func watchRelease[T any](*T, string, func(*T) int64) {}
 func released[T any](*T)                             {}
 
-func unreleased() string { return "" }
-
 func waitForFinalizers() {}

@@ -9,23 +9,6 @@ import (
 	"testing"
 )
 
-// holder stands for an Allocator or a Buffer.
-type holder struct{ b []byte }
-
-//go:noinline
-func newHolder(n int) *holder {
-	h := &holder{Calloc(n)}
-	watchRelease(h, "holder", (*holder).size)
-	return h
-}
-
-func (h *holder) size() int64 { return int64(len(h.b)) }
-
-func (h *holder) release() {
-	released(h)
-	Free(h.b)
-}
-
 // forget empties the list for the tests that follow.
 func forget() {
 	lostMu.Lock()
