@@ -45,7 +45,7 @@ func CallocAligned(n, align int, tag ...string) []byte {
 		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",
 			align, c.MaxAlign))
 	}
-	return bytesAt(must(allocAligned(n, align, tag)), n)
+	return bytesAt(mustBlock(allocAligned(n, align, tag)), n)
 }
 
 // call is a function of this file, for messages; a byte costs the fast path less than a string.
@@ -61,8 +61,8 @@ func (f call) String() string {
 	return [...]string{"Calloc", "TryCalloc", "CallocAligned"}[f]
 }
 
-// must is the first byte of b, and panics with err where there is one.
-func must(b []byte, err error) unsafe.Pointer {
+// mustBlock is the first byte of b, and panics with err where there is one.
+func mustBlock(b []byte, err error) unsafe.Pointer {
 	if err != nil {
 		panic(err)
 	}

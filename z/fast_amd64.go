@@ -38,7 +38,7 @@ func freeFast(p unsafe.Pointer, n uintptr)
 // callocSlow and freeSlow are where they go on.
 //
 //lint:ignore U1000 by fast_amd64.s
-func callocSlow(n int) unsafe.Pointer { return must(alloc(calloc, n, nil)) }
+func callocSlow(n int) unsafe.Pointer { return mustBlock(alloc(calloc, n, nil)) }
 
 //lint:ignore U1000 by fast_amd64.s
 func freeSlow(p unsafe.Pointer, n uintptr) { freeCached(p, n) }

@@ -5,7 +5,7 @@ package z
 import "unsafe"
 
 // callocBlock makes n zero bytes for Calloc.
-func callocBlock(n int, _ []string) unsafe.Pointer { return must(alloc(calloc, n, nil)) }
+func callocBlock(n int, _ []string) unsafe.Pointer { return mustBlock(alloc(calloc, n, nil)) }
 
 // freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) { freeCached(p, n) }

@@ -20,7 +20,7 @@ const (
 func alloc(f call, n int, tag []string) ([]byte, error) { return track(f, n, 0, tag) }
 
 // callocBlock makes n zero bytes for Calloc.
-func callocBlock(n int, tag []string) unsafe.Pointer { return must(track(calloc, n, 0, tag)) }
+func callocBlock(n int, tag []string) unsafe.Pointer { return mustBlock(track(calloc, n, 0, tag)) }
 
 // allocAligned makes n zero bytes at a multiple of align.
 func allocAligned(n, align int, tag []string) ([]byte, error) {
