@@ -106,7 +106,9 @@ func freeCached(p unsafe.Pointer, n uintptr) {
 func allocDirect(f call, n int) ([]byte, error) { return allocAt(f, n, 0) }
 
 // allocAligned makes n zero bytes at a multiple of align.
-func allocAligned(n, align int, _ []string) ([]byte, error) { return allocAt(callocAligned, n, align) }
+func allocAligned(n, align int, _ []string) ([]byte, error) {
+	return allocAt(callocAligned, n, align)
+}
 
 // allocAt makes n zero bytes, at a multiple of align if that is not 0, by one call into C.
 func allocAt(f call, n, align int) ([]byte, error) {
@@ -114,6 +116,9 @@ func allocAt(f call, n, align int) ([]byte, error) {
 		return allocNone(f, n)
 	}
 	p, err := c.TryCalloc(uintptr(n), uintptr(align))
+	if err == c.ELIMIT && drainForLimit() {
+		p, err = c.TryCalloc(uintptr(n), uintptr(align))
+	}
 	if err != c.OK {
 		return nil, noMemory(n, err)
 	}

@@ -18,14 +18,15 @@ const MaxArrayLen = c.MaxSize
 // memory is for in the reports of the leak tag; only the first is used.
 //
 // Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
-// MaxArrayLen, with one that is ErrLimit as well where SetLimit forbids it, and with a message where
-// n is negative. TryCalloc returns the former two.
+// MaxArrayLen, with one that is ErrLimit as well where SetLimit forbids it, and with a message
+// where n is negative. TryCalloc returns the former two.
 func Calloc(n int, tag ...string) []byte {
 	return bytesAt(callocBlock(n, tag), n)
 }
 
 // TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
-// ErrOutOfMemory, and ErrLimit where that is why. A negative n panics here too, and so does a ZMEM_BACKEND that does not exist.
+// ErrOutOfMemory, and ErrLimit where that is why. A negative n panics here too, and so does a
+// ZMEM_BACKEND that does not exist.
 func TryCalloc(n int, tag ...string) ([]byte, error) {
 	return alloc(tryCalloc, n, tag)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// Whoever wants to know how much manual memory is held follows it. C calls no Go, and to ask at each
-// allocation would cost: so one goroutine, as long as there are followers, sleeps in C until what is
-// held leaves the window in which nobody has anything to do.
+// Whoever wants to know how much manual memory is held follows it. C calls no Go, and to ask at
+// each allocation would cost: so one goroutine, as long as there are followers, sleeps in C until
+// what is held leaves the window in which nobody has anything to do.
 
 // follower is one who wants to know.
 type follower interface {
@@ -24,8 +24,8 @@ var (
 	following bool // whether the goroutine runs
 )
 
-// follow adds a follower, or calls moved of one that is there already. followMu is locked, here and in
-// unfollow.
+// follow adds a follower, or calls moved of one that is there already. followMu is locked, here and
+// in unfollow.
 func follow(f follower) {
 	f.moved(c.NumHeldBytes())
 	followers[f] = true

@@ -8,27 +8,28 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// SetMemoryLimit keeps manual memory and the Go heap together under total bytes, as well as a garbage
-// collector can: it sets the runtime's own soft limit (debug.SetMemoryLimit) to what manual memory
-// leaves of total, and moves it whenever the bytes held (see NumHeldBytes) have gone up or down by a
-// 64th of total. So the more manual memory there is, the earlier the collector runs. It returns the
-// total set before; a negative number changes nothing, and math.MaxInt64, as it is at first, is none.
+// SetMemoryLimit keeps manual memory and the Go heap together under total bytes, as well as a
+// garbage collector can: it sets the runtime's own soft limit (debug.SetMemoryLimit) to what manual
+// memory leaves of total, and moves it whenever the bytes held (see NumHeldBytes) have gone up or
+// down by a 64th of total. So the more manual memory there is, the earlier the collector runs. It
+// returns the total set before; a negative number changes nothing, and math.MaxInt64, as it is at
+// first, is none.
 //
-// The Go side always has an eighth of total: leaving it less would only make it collect all the time.
-// Manual memory beyond seven eighths therefore is beyond total; SetLimit refuses it. Like the
+// The Go side always has an eighth of total: leaving it less would only make it collect all the
+// time. Manual memory beyond seven eighths therefore is beyond total; SetLimit refuses it. Like the
 // runtime's, the limit is a soft one, that nothing is refused by. Set both some 10 % below what the
-// system allows: total has no room for what the backend needs for itself, for pages that it has yet to
-// return, and for memory of other C code.
+// system allows: total has no room for what the backend needs for itself, for pages that it has yet
+// to return, and for memory of other C code.
 //
 //	if total, err := z.MemoryLimitFromCgroup(); err == nil && total < math.MaxInt64 {
 //		z.SetMemoryLimit(total / 10 * 9)
 //		z.SetLimit(total / 2)
 //	}
 //
-// Who sets the runtime's limit has the last word. Where the environment has GOMEMLIMIT, or the program
-// has called debug.SetMemoryLimit, SetMemoryLimit does nothing, so that the next call still returns
-// math.MaxInt64; and when the program calls it later, SetMemoryLimit ends. As long as it lasts, a
-// thread of the system sleeps in C.
+// Who sets the runtime's limit has the last word. Where the environment has GOMEMLIMIT, or the
+// program has called debug.SetMemoryLimit, SetMemoryLimit does nothing, so that the next call still
+// returns math.MaxInt64; and when the program calls it later, SetMemoryLimit ends. As long as it
+// lasts, a thread of the system sleeps in C.
 func SetMemoryLimit(total int64) int64 {
 	followMu.Lock()
 	defer followMu.Unlock()

@@ -5,15 +5,16 @@ import (
 	"math"
 )
 
-// OnPressure has f called, on a goroutine of its own, whenever more than soft bytes of manual memory
-// are held (see NumHeldBytes), with the number held: to drop what a cache can do without, say. It is
-// called once each time that soft is passed upwards, which counts as such again when what is held has
-// gone down by an eighth of soft; and never twice at once. It mostly runs within a millisecond of the
-// allocation that passed soft, which does not wait for it, so that a peak that is shorter may be missed.
+// OnPressure has f called, on a goroutine of its own, whenever more than soft bytes of manual
+// memory are held (see NumHeldBytes), with the number held: to drop what a cache can do without,
+// say. It is called once each time that soft is passed upwards, which counts as such again when
+// what is held has gone down by an eighth of soft; and never twice at once. It mostly runs within a
+// millisecond of the allocation that passed soft, which does not wait for it, so that a peak that
+// is shorter may be missed.
 //
 // The function that is returned ends this; a call of f that is under way then is not waited for. It
-// may be called again, and does nothing then. As long as there is a callback, a thread of the system
-// sleeps in C.
+// may be called again, and does nothing then. As long as there is a callback, a thread of the
+// system sleeps in C.
 //
 // OnPressure panics where soft is negative or f is nil.
 func OnPressure(soft int64, f func(held int64)) (stop func()) {

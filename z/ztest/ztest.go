@@ -9,9 +9,9 @@
 //
 //	func TestMain(m *testing.M) { ztest.VerifyTestMain(m) }
 //
-// What was left is named by the stacks that allocated it where the tests were built with the leak tag
-// (go test -tags leak), and by its bytes otherwise. The counters that this goes by are exact: blocks
-// that lie in caches are free.
+// What was left is named by the stacks that allocated it where the tests were built with the leak
+// tag (go test -tags leak), and by its bytes otherwise. The counters that this goes by are exact:
+// blocks that lie in caches are free.
 package ztest
 
 import (
@@ -86,8 +86,9 @@ func VerifyNone(t testing.TB, opts ...Option) {
 // TestingM is what VerifyTestMain needs of *testing.M.
 type TestingM interface{ Run() int }
 
-// VerifyTestMain runs the tests and ends the process: with what they returned, or, where they passed
-// but manual memory is live, with 1 and word of it on standard error. It is all that a TestMain needs.
+// VerifyTestMain runs the tests and ends the process: with what they returned, or, where they
+// passed but manual memory is live, with 1 and word of it on standard error. It is all that a
+// TestMain needs.
 func VerifyTestMain(m TestingM, opts ...Option) {
 	code := m.Run()
 	if code == 0 {
@@ -126,7 +127,9 @@ func (m memory) beyond(base memory) memory {
 			more.sites = append(more.sites, s)
 		}
 	}
-	slices.SortStableFunc(more.sites, func(a, b z.LeakSite) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	slices.SortStableFunc(more.sites, func(a, b z.LeakSite) int {
+		return cmp.Compare(b.Bytes, a.Bytes)
+	})
 	return more
 }
 
