@@ -28,6 +28,12 @@ func newPlanted(tag string) (*planted, []byte) {
 	return (*planted)(unsafe.Pointer(&b[0])), b
 }
 
+// plant stores what a field must not have, as a number: GOEXPERIMENT=cgocheck2 would stop the program
+// at the store.
+func plant[T any](field *T, pointer unsafe.Pointer) {
+	*(*uintptr)(unsafe.Pointer(field)) = uintptr(pointer)
+}
+
 func TestFindGoPointers_NamesThePlantedField(t *testing.T) {
 	if got := z.FindGoPointers(); len(got) != 0 {
 		t.Fatalf("to begin with:\n%s", got)
@@ -40,7 +46,7 @@ func TestFindGoPointers_NamesThePlantedField(t *testing.T) {
 	}
 
 	parent := new(int)
-	p.parent = parent
+	plant(&p.parent, unsafe.Pointer(parent))
 	got := z.FindGoPointers()
 	t.Log("\n" + got.String())
 	runtime.KeepAlive(parent)
@@ -55,7 +61,8 @@ func TestFindGoPointers_NamesThePlantedField(t *testing.T) {
 		t.Errorf("listed as:\n%s\nwant a match of %s", got, want)
 	}
 
-	p.name = strings.Repeat("x", 10)
+	name := strings.Repeat("x", 10)
+	plant(&p.name, unsafe.Pointer(unsafe.StringData(name)))
 	if got := z.FindGoPointers(); len(got) != 2 || got[0].Offset != int(unsafe.Offsetof(p.name)) {
 		t.Errorf("with a string as well:\n%s", got)
 	}
@@ -70,15 +77,16 @@ func TestFindGoPointers_NamesThePlantedField(t *testing.T) {
 func TestFindGoPointers_AlsoToWhatWasFreed(t *testing.T) {
 	p, b := newPlanted("dangling")
 	defer z.Free(b)
-	p.parent = new(int)
+	plant(&p.parent, unsafe.Pointer(new(int)))
 	runtime.GC()
 	runtime.GC()
 	if got := z.FindGoPointers(); len(got) != 1 {
 		t.Errorf("found:\n%s", got)
 	}
 	var onStack int
-	p.parent = &onStack
-	if got := z.FindGoPointers(); len(got) != 1 || got[0].Value != uintptr(unsafe.Pointer(&onStack)) {
+	value := uintptr(unsafe.Pointer(&onStack))
+	plant(&p.parent, unsafe.Pointer(&onStack))
+	if got := z.FindGoPointers(); len(got) != 1 || got[0].Value != value {
 		t.Errorf("to a stack:\n%s", got)
 	}
 }
@@ -164,7 +172,7 @@ func TestFindGoPointers_ManyAlike(t *testing.T) {
 	var blocks [][]byte
 	for range 1000 {
 		p, b := newPlanted("alike")
-		p.parent = parent
+		plant(&p.parent, unsafe.Pointer(parent))
 		blocks = append(blocks, b)
 	}
 	got := z.FindGoPointers()
@@ -180,7 +188,7 @@ func TestFindGoPointers_ManyAlike(t *testing.T) {
 // Blocks come and go while they are scanned.
 func TestFindGoPointers_WhileOthersAllocate(t *testing.T) {
 	p, b := newPlanted("stays")
-	p.parent = new(int)
+	plant(&p.parent, unsafe.Pointer(new(int)))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for g := range 4 {

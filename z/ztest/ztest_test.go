@@ -133,10 +133,10 @@ func TestVerifyNone_WaitsForGoroutines(t *testing.T) {
 	if got := verify(ztest.Wait(10 * time.Second)); got != "" {
 		t.Errorf("freed 50 ms later: %s", got)
 	}
-	b = leak(100, "too late")
+	never := leak(100, "too late")
 	start := time.Now()
 	if verify(ztest.Wait(30*time.Millisecond)) == "" || time.Since(start) < 30*time.Millisecond {
 		t.Errorf("gave up after %v", time.Since(start))
 	}
-	z.Free(b)
+	z.Free(never)
 }
