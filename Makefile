@@ -12,7 +12,8 @@ export PREFIX JEMALLOC_TARBALL
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 C_FILES = $(shell git ls-files '*.c' '*.h')
-TAG_SETS := "" jemalloc leak "jemalloc leak" zmem_nolinkname "jemalloc zmem_crossings"
+TAG_SETS := "" jemalloc leak "jemalloc leak" zmem_nolinkname "jemalloc zmem_crossings" \
+	"jemalloc allocator"
 
 .PHONY: help
 help: ## list the tasks
@@ -28,10 +29,11 @@ jemalloc: ## build jemalloc 5.3.0 and install it into PREFIX
 	@bash scripts/jemalloc.sh
 
 .PHONY: demo
-demo: ## the linked list, on the Go heap and on manual memory
+demo: ## the linked list, on the Go heap, on manual memory and on an Allocator
 	@bash scripts/setup.sh go cc jemalloc
 	go -C contrib run ./demo
 	go -C contrib run -tags jemalloc ./demo
+	go -C contrib run -tags jemalloc,allocator ./demo
 
 .PHONY: memtest
 memtest: ## resident memory of Go's, libc's and jemalloc's allocator, as a table and a chart

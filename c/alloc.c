@@ -21,8 +21,8 @@ static shard_t shards[SHARDS];
 static atomic_uint dealt;               /* shards given out so far */
 static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
 
-/* Adds to the counters of this thread's shard; negative numbers come as their complement. */
-static void count(uint64_t bytes, uint64_t objects)
+/* In this thread's shard. */
+void zm__count(uint64_t bytes, uint64_t objects)
 {
     if (my_shard == 0)
         my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
@@ -88,7 +88,7 @@ int zm_try_calloc(size_t n, size_t align, void **out)
         zm__uncharge(size);
         return ZM_ENOMEM;
     }
-    count(n, 1);
+    zm__count(n, 1);
     *out = p;
     return ZM_OK;
 }
@@ -113,13 +113,13 @@ void zm_free(void *p, size_t n)
     const zm__backend_t *b = zm__backend();
     if (!p || !b)
         return;
-    count(0 - (uint64_t)n, 0 - (uint64_t)1);
+    zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__unpoison_blocks(&p, 1);
     b->free(p);
     zm__uncharge(reserve_size(n));
 }
 
-int zm_calloc_batch(size_t n, void **out, size_t len)
+int zm__alloc_batch(size_t n, void **out, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     if (!b)
@@ -139,10 +139,16 @@ int zm_calloc_batch(size_t n, void **out, size_t len)
         zm__uncharge(size * len);
         return ZM_ENOMEM;
     }
-    for (size_t i = 0; i < len; i++)
-        memset(out[i], 0, n);
-    count((uint64_t)n * len, len);
+    zm__count((uint64_t)n * len, len);
     return ZM_OK;
+}
+
+int zm_calloc_batch(size_t n, void **out, size_t len)
+{
+    int err = zm__alloc_batch(n, out, len);
+    for (size_t i = 0; i < len && err == ZM_OK; i++)
+        memset(out[i], 0, n);
+    return err;
 }
 
 void zm_free_batch(void *const *blocks, size_t n, size_t len)
@@ -157,7 +163,7 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
         freed += run;
     }
     if (freed) {
-        count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
+        zm__count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
         zm__uncharge(reserve_size(n) * freed);
     }
 }

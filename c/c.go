@@ -29,6 +29,9 @@ const (
 	ENOTSUP  = Err(C.ZM_ENOTSUP)
 	ESYS     = Err(C.ZM_ESYS)
 	ELIMIT   = Err(C.ZM_ELIMIT)
+	EBUSY    = Err(C.ZM_EBUSY)
+	ECORRUPT = Err(C.ZM_ECORRUPT)
+	EVERSION = Err(C.ZM_EVERSION)
 )
 
 // Error is zm_err_text.

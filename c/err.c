@@ -15,9 +15,15 @@ const char *zm_err_text(int err)
     case ZM_ENOTSUP:
         return "not supported by this backend or system";
     case ZM_ESYS:
-        return "the backend reported an error";
+        return "the backend or the system reported an error";
     case ZM_ELIMIT:
         return "beyond the limit that was set";
+    case ZM_EBUSY:
+        return "in use by another";
+    case ZM_ECORRUPT:
+        return "not the right kind of file, or damaged";
+    case ZM_EVERSION:
+        return "in the format of another version";
     default:
         return "unknown error";
     }

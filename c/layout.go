@@ -72,6 +72,29 @@ func (m *Magazine) slot(i uint32) unsafe.Pointer {
 	return unsafe.Add(unsafe.Pointer(m), unsafe.Sizeof(*m)+uintptr(i)*unsafe.Sizeof(uintptr(0)))
 }
 
+// The limits of an Allocator's windows, and how many threads spread over.
+const (
+	MaxAlloc       = C.ZM_MAX_ALLOC
+	WindowMaxAlloc = C.ZM_WINDOW_MAX_ALLOC
+	WindowBits     = C.ZM_WINDOW_BITS
+	NumWindows     = C.ZM_NUM_WINDOWS
+)
+
+// Window mirrors zm_window_t, the head of a window; its memory follows it.
+type Window struct {
+	Used     uint64
+	Size     uint64
+	next     *Window
+	reserved [5]uint64
+}
+
+// Cursor mirrors zm_cursor_t.
+type Cursor struct {
+	Allocator *Allocator
+	Base      unsafe.Pointer
+	Left      int
+}
+
 // Site mirrors the head of zm_site_t; addresses and tag follow it. It lies in C memory and is never
 // freed.
 type Site struct {
@@ -125,6 +148,38 @@ func (s *Site) Tag() string {
 	return string(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), end)), s.ntag))
 }
 
+// Where the bytes of a Buffer are.
+const (
+	BufferHeap = C.ZM_BUFFER_HEAP
+	BufferAnon = C.ZM_BUFFER_ANON
+	BufferTmp  = C.ZM_BUFFER_TMP
+	BufferFile = C.ZM_BUFFER_FILE
+	BufferView = C.ZM_BUFFER_VIEW
+)
+
+// Buffer mirrors zm_buffer_t.
+type Buffer struct {
+	Data  unsafe.Pointer
+	Len   uintptr
+	Cap   uintptr
+	Start uintptr
+	Size  uintptr
+	Max   uintptr
+	spill uintptr
+	dir   unsafe.Pointer
+	fd    int32
+	Kind  int32
+}
+
+// Cause mirrors zm_cause_t.
+type Cause struct {
+	what unsafe.Pointer
+	Code int64
+}
+
+// What is the text of the field, or "" where there is none.
+func (k *Cause) What() string { return C.GoString((*C.char)(k.what)) }
+
 // The mirrors agree with C: a difference is a negative unsigned constant, which does not compile.
 const (
 	_ = -(unsafe.Sizeof(MemStats{}) ^ C.sizeof_zm_memstats_t)
@@ -155,6 +210,17 @@ const (
 	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
 	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
 
+	_ = -(unsafe.Sizeof(Window{}) ^ C.sizeof_zm_window_t)
+	_ = -(unsafe.Offsetof(Window{}.Used) ^ unsafe.Offsetof(C.zm_window_t{}.used))
+	_ = -(unsafe.Offsetof(Window{}.Size) ^ unsafe.Offsetof(C.zm_window_t{}.size))
+	_ = -(unsafe.Offsetof(Window{}.next) ^ unsafe.Offsetof(C.zm_window_t{}.next))
+	_ = -(unsafe.Offsetof(Window{}.reserved) ^ unsafe.Offsetof(C.zm_window_t{}.reserved))
+
+	_ = -(unsafe.Sizeof(Cursor{}) ^ C.sizeof_zm_cursor_t)
+	_ = -(unsafe.Offsetof(Cursor{}.Allocator) ^ unsafe.Offsetof(C.zm_cursor_t{}.allocator))
+	_ = -(unsafe.Offsetof(Cursor{}.Base) ^ unsafe.Offsetof(C.zm_cursor_t{}.base))
+	_ = -(unsafe.Offsetof(Cursor{}.Left) ^ unsafe.Offsetof(C.zm_cursor_t{}.left))
+
 	_ = -(unsafe.Sizeof(Site{}) ^ C.sizeof_zm_site_t)
 	_ = -(unsafe.Offsetof(Site{}.next) ^ unsafe.Offsetof(C.zm_site_t{}.next))
 	_ = -(unsafe.Offsetof(Site{}.hash) ^ unsafe.Offsetof(C.zm_site_t{}.hash))
@@ -179,4 +245,20 @@ const (
 	_ = -(unsafe.Offsetof(LeakFault{}.Size) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.size))
 	_ = -(unsafe.Offsetof(LeakFault{}.AllocSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.alloc_site))
 	_ = -(unsafe.Offsetof(LeakFault{}.FreeSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.free_site))
+
+	_ = -(unsafe.Sizeof(Buffer{}) ^ C.sizeof_zm_buffer_t)
+	_ = -(unsafe.Offsetof(Buffer{}.Data) ^ unsafe.Offsetof(C.zm_buffer_t{}.data))
+	_ = -(unsafe.Offsetof(Buffer{}.Len) ^ unsafe.Offsetof(C.zm_buffer_t{}.len))
+	_ = -(unsafe.Offsetof(Buffer{}.Cap) ^ unsafe.Offsetof(C.zm_buffer_t{}.cap))
+	_ = -(unsafe.Offsetof(Buffer{}.Start) ^ unsafe.Offsetof(C.zm_buffer_t{}.start))
+	_ = -(unsafe.Offsetof(Buffer{}.Size) ^ unsafe.Offsetof(C.zm_buffer_t{}.size))
+	_ = -(unsafe.Offsetof(Buffer{}.Max) ^ unsafe.Offsetof(C.zm_buffer_t{}.max))
+	_ = -(unsafe.Offsetof(Buffer{}.spill) ^ unsafe.Offsetof(C.zm_buffer_t{}.spill))
+	_ = -(unsafe.Offsetof(Buffer{}.dir) ^ unsafe.Offsetof(C.zm_buffer_t{}.dir))
+	_ = -(unsafe.Offsetof(Buffer{}.fd) ^ unsafe.Offsetof(C.zm_buffer_t{}.fd))
+	_ = -(unsafe.Offsetof(Buffer{}.Kind) ^ unsafe.Offsetof(C.zm_buffer_t{}.kind))
+
+	_ = -(unsafe.Sizeof(Cause{}) ^ C.sizeof_zm_cause_t)
+	_ = -(unsafe.Offsetof(Cause{}.what) ^ unsafe.Offsetof(C.zm_cause_t{}.what))
+	_ = -(unsafe.Offsetof(Cause{}.Code) ^ unsafe.Offsetof(C.zm_cause_t{}.code))
 )

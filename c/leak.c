@@ -160,12 +160,6 @@ FRAME static zm_site_t *site_of(const char *tag, size_t ntag, const uintptr_t *p
     return s;
 }
 
-static void site_count(zm_site_t *s, int64_t bytes, int64_t objects)
-{
-    __atomic_fetch_add(&s->live_bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&s->live_objects, objects, __ATOMIC_RELAXED);
-}
-
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap)
 {
     pthread_once(&once, init_locks);
@@ -365,7 +359,7 @@ static int calloc_at(zm_site_t *site, size_t n, size_t align, void **out)
         zm_free(p, n);
         return ZM_ENOMEM;
     }
-    site_count(site, (int64_t)n, 1);
+    zm__site_count(site, (int64_t)n, 1);
     *out = p;
     return ZM_OK;
 }
@@ -401,7 +395,7 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
     if (live && !size_ok) {
         describe(fault, ZM_FAULT_SIZE, r, NULL);
     } else if (live) {
-        site_count(r->alloc_site, -(int64_t)n, -1);
+        zm__site_count(r->alloc_site, -(int64_t)n, -1);
         shard->freed[shard->nfreed++ % FREED] = (freed_t){*r, free_site};
         record_remove(shard, r);
     }
@@ -414,4 +408,61 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
     if (!live && !fault_interior(block, fault) && !fault_freed(block, fault))
         describe(fault, ZM_FAULT_FOREIGN, &(record_t){0}, NULL);
     return ZM_EINVAL;
+}
+
+/* ---- Blocks that stand for more than themselves ---------------------------------------------- */
+
+void *zm__leak_calloc(size_t n)
+{
+    return zm_leak_calloc(n, 0, NULL, 0, NULL, 0);
+}
+
+void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
+{
+    record_shard_t *shard = shard_of((uintptr_t)block);
+    pthread_mutex_lock(&shard->lock);
+    const record_t *r = record_find(shard, (uintptr_t)block);
+    zm__site_count(r->alloc_site, (int64_t)bytes, (int64_t)objects);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
+                        size_t ntag, const uintptr_t *pcs, size_t npcs)
+{
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    if (!site)
+        return;
+    record_shard_t *shard = shard_of((uintptr_t)block);
+    pthread_mutex_lock(&shard->lock);
+    record_t *r = record_find(shard, (uintptr_t)block);
+    zm__site_count(r->alloc_site, -(int64_t)bytes, -(int64_t)objects);
+    zm__site_count(site, (int64_t)bytes, (int64_t)objects);
+    r->alloc_site = site;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void zm__leak_free(void *block, size_t n)
+{
+    zm_leak_free(block, n, NULL, 0, NULL);
+}
+
+/* ---- Allocators: their chunks are no records, but count as live at the site of the owner ----- */
+
+zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
+                                      const uintptr_t *pcs, size_t npcs)
+{
+    pthread_once(&once, init_locks);
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    return site ? zm__allocator_new(size, site) : NULL;
+}
+
+int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
+                          size_t npcs)
+{
+    pthread_once(&once, init_locks);
+    zm_site_t *site = site_of(tag, ntag, pcs, npcs);
+    if (!site)
+        return ZM_ENOMEM;
+    zm__allocator_set_site(a, site);
+    return ZM_OK;
 }

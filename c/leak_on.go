@@ -12,6 +12,10 @@ package c
 // #cgo nocallback zm_leak_blocks
 // #cgo noescape zm_leak_read
 // #cgo nocallback zm_leak_read
+// #cgo noescape zm_leak_allocator_new
+// #cgo nocallback zm_leak_allocator_new
+// #cgo noescape zm_leak_allocator_own
+// #cgo nocallback zm_leak_allocator_own
 // #include "zmem.h"
 import "C"
 
@@ -48,4 +52,18 @@ func LeakBlocks(out []LeakBlock) int {
 func LeakRead(b *LeakBlock, offset uint64, out []uintptr) bool {
 	return bool(C.zm_leak_read((*C.zm_leak_block_t)(unsafe.Pointer(b)), C.size_t(offset),
 		unsafe.Pointer(unsafe.SliceData(out)), C.size_t(uintptr(len(out))*unsafe.Sizeof(out[0]))))
+}
+
+// LeakNewAllocator is zm_leak_allocator_new.
+func LeakNewAllocator(size uintptr, tag string, pcs []uintptr) *Allocator {
+	return (*Allocator)(unsafe.Pointer(C.zm_leak_allocator_new(C.size_t(size),
+		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
+		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))))
+}
+
+// LeakOwn is zm_leak_allocator_own.
+func (a *Allocator) LeakOwn(tag string, pcs []uintptr) Err {
+	return Err(C.zm_leak_allocator_own(a.c(),
+		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
+		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs))))
 }

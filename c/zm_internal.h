@@ -6,6 +6,10 @@
  *   magazine    a bounded stack of free blocks of one size class; see depot.c
  *   depot       where caches exchange empty magazines for full ones and back; see depot.c
  *   cache       magazines for one thread at a time, to allocate from without a lock; see cache.c
+ *   Allocator   many small blocks that are freed together; see allocator.c
+ *   chunk       a large block that an Allocator carves
+ *   window      a piece of a chunk that threads allocate from without its lock
+ *   cursor      a piece of a chunk for one thread at a time
  *   shard       one of several copies of a counter or table, so that threads seldom meet
  *   site        a stack that allocated or freed, with its tag; see leak.c
  *
@@ -14,6 +18,7 @@
 #ifndef ZM_INTERNAL_H
 #define ZM_INTERNAL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,6 +93,107 @@ static inline void **zm__blocks(zm_magazine_t *m)
     return (void **)(m + 1);
 }
 
+/* ---- alloc.c ------------------------------------------------------------------------------ */
+
+/* Adds to what zm_num_alloc_bytes and zm_num_allocs return; negative numbers as their complement.
+ */
+void zm__count(uint64_t bytes, uint64_t objects);
+
+/* As zm_calloc_batch, except that what is in the blocks is not cleared. */
+int zm__alloc_batch(size_t n, void **out, size_t len);
+
+/* ---- leak.c, leak_off.c --------------------------------------------------------------------- */
+
+/* A block from zm_calloc whose site, under the leak tag, counts other memory that belongs to it as
+ * well: zm__leak_add adds that; negative numbers come as their complement. zm__leak_attribute moves
+ * all of it, the block included, to the site of another stack.
+ */
+void *zm__leak_calloc(size_t n);
+void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects);
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
+                        size_t ntag, const uintptr_t *pcs, size_t npcs);
+void zm__leak_free(void *block, size_t n);
+
+/* ---- map.c, map_linux.c, map_posix.c -------------------------------------------------------- */
+
+/* n, at most ZM_MAX_SIZE, rounded up to whole pages. */
+size_t zm__map_round(size_t n);
+
+/* A mapping of n bytes, whole pages: anonymous and zero where fd is -1, else of the first n bytes
+ * of that file, shared. NULL with errno set where there is none.
+ */
+void *zm__map_new(int fd, size_t n);
+
+/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now;
+ * NULL with errno set where that fails, p being as it was.
+ */
+void *zm__map_grow(void *p, size_t old, size_t n, int fd);
+void zm__map_free(void *p, size_t n);
+
+/* ZM_ENOMEM or ZM_ESYS by errno, after a system call that failed; fills in cause if it is not NULL.
+ */
+int zm__sys_error(const char *call, zm_cause_t *cause);
+
+/* open that does not give up at a signal. */
+int zm__file_open(const char *path, int flags, unsigned mode);
+
+/* Opens a new file in dir that has no name. zm__file_tmp_named gives it one for a moment. */
+int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause);
+int zm__file_tmp_named(const char *dir, int *fd, zm_cause_t *cause);
+
+/* Makes a file `to` bytes long and reserves its disk blocks from byte `from` on, which is not
+ * behind its end. What is new is zero. Where it fails the file is as long as it was. zm__file_zeros
+ * does it on every system, by writing what is new.
+ */
+int zm__file_reserve(int fd, size_t from, size_t to, zm_cause_t *cause);
+int zm__file_zeros(int fd, size_t to, zm_cause_t *cause);
+
+/* Whether this process may not make a file so long, errno being EFBIG then. Asked before, since
+ * trying it would raise SIGXFSZ.
+ */
+bool zm__file_beyond_limit(size_t to);
+
+/* Makes a mapping of n bytes, whole pages, of a new file in dir (NULL: /tmp), their blocks
+ * reserved; *fd stays open.
+ */
+int zm__map_tmpfile(const char *dir, size_t n, void **out, int *fd, zm_cause_t *cause);
+
+/* ---- buffer.c, buffer_file.c ----------------------------------------------------------------- */
+
+#define ZM__BUFFER_START 8   /* offset of a Buffer's first byte */
+#define ZM__BUFFER_MIN 64    /* the least that one holds, in bytes */
+#define ZM__FILE_HEADER 4096 /* bytes in front of a Buffer that is in a file */
+
+/* A Buffer without memory whose temporary files go to the folder that the first ndir bytes of dir
+ * name, or NULL. Freed by zm__buffer_free, or by zm_buffer_release once it has memory.
+ */
+zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir);
+void zm__buffer_free(zm_buffer_t *b);
+
+/* Gives b memory in place of what it had, which the caller has copied and frees. */
+void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd);
+
+/* The file of a Buffer of kind ZM_BUFFER_FILE: what zm_buffer_open reads. */
+void zm__buffer_commit(zm_buffer_t *b);
+int zm__buffer_close(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Numbers as records and files have them. */
+static inline uint64_t zm__le64(const void *p)
+{
+    const unsigned char *b = p;
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | b[i];
+    return v;
+}
+
+static inline void zm__put_le64(void *p, uint64_t v)
+{
+    unsigned char *b = p;
+    for (int i = 0; i < 8; i++)
+        b[i] = (unsigned char)(v >> (8 * i));
+}
+
 /* ---- asan_on.c, asan_off.c ----------------------------------------------------------------- */
 
 /* Under AddressSanitizer, makes any use of the n bytes at p an error, or allows it again. */
@@ -102,6 +208,70 @@ void zm__unpoison_blocks(void *const *blocks, size_t len);
 
 /* What is live by the counters of all caches. */
 void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
+
+/* ---- mmapfile.c ---------------------------------------------------------------------------- */
+
+/* Writes zeros to [from, to) of a file, beyond its end, for file systems that reserve nothing.
+ * Returns NULL, or the system call that failed, errno being set.
+ */
+const char *zm__mmap_fill(int fd, size_t from, size_t to);
+
+/* ---- mmapfile_linux.c, mmapfile_posix.c ------------------------------------------------------ */
+
+/* The mapping of size > old > 0 bytes in place of that of the first `old` at addr, or MAP_FAILED
+ * with errno set, nothing being changed then.
+ */
+void *zm__mmap_grow(int fd, bool writable, void *addr, size_t old, size_t size);
+
+/* Gives the bytes [from, to), from < to, of a file of `had` bytes blocks on the disk, as far as
+ * this system can, and what is in them stays; the file then has `to` bytes at least. Returns
+ * NULL, or the system call that failed, errno being set; the file may have become longer then.
+ * Signals are blocked.
+ */
+const char *zm__mmap_reserve(int fd, size_t from, size_t to, size_t had);
+/* ---- allocator.c -------------------------------------------------------------------------- */
+
+typedef struct zm__chunk {
+    struct zm__chunk *next;
+    unsigned char *base;
+    size_t size;
+    size_t carved; /* bytes, from its start */
+    size_t dirty;  /* bytes from its start that are to be cleared when they are carved */
+} zm__chunk_t;
+
+struct zm_allocator {
+    zm_window_t *windows[ZM_NUM_WINDOWS]; /* slots, for C callers */
+    pthread_mutex_t lock;
+    zm__chunk_t *first;
+    zm__chunk_t *current; /* where small pieces come from; NULL where there is no chunk */
+    zm_window_t *spare;   /* what closed cursors had left */
+    size_t first_size;    /* bytes of the first chunk */
+    uint64_t allocated;   /* bytes of all chunks */
+    uint64_t idle;        /* bytes carved and not used: heads of windows, padding, spare windows */
+    zm_site_t *site;      /* whose chunks they are for the leak tracker, or NULL */
+    uint64_t ref;
+    zm_allocator_t *ref_next;  /* in its bucket of the table by ref */
+    zm_allocator_t *pool_next; /* in the pool that keeps it */
+};
+
+/* As zm_allocator_new; site, if not NULL, is whose live bytes and blocks the chunks count as. */
+zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
+
+/* Counts the chunks as another site's from now on. */
+void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);
+
+/* Gives an Allocator a new ref; and takes it away, so that nobody finds it. */
+void zm__allocator_show(zm_allocator_t *a);
+void zm__allocator_hide(zm_allocator_t *a);
+
+/* ---- leak.c ------------------------------------------------------------------------------- */
+
+/* Adds to what a site has live. */
+static inline void zm__site_count(zm_site_t *s, int64_t bytes, int64_t objects)
+{
+    __atomic_fetch_add(&s->live_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&s->live_objects, objects, __ATOMIC_RELAXED);
+}
 
 /* ---- libc_glibc.c, libc_other.c ------------------------------------------------------------- */
 

@@ -56,6 +56,35 @@ typedef struct zm_cache {
     zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 
+/* ---- Allocators; see allocator.c ------------------------------------------------------------ */
+
+#define ZM_MAX_ALLOC (1 << 30)   /* bytes of the largest allocation from an Allocator */
+#define ZM_WINDOW_MAX_ALLOC 2048 /* bytes of the largest one that windows serve */
+#define ZM_WINDOW_BITS 4
+#define ZM_NUM_WINDOWS (1 << ZM_WINDOW_BITS) /* that threads spread over */
+
+typedef struct zm_allocator zm_allocator_t;
+typedef struct zm_allocator_pool zm_allocator_pool_t;
+
+/* A window: a piece of a chunk that any number of threads allocate from without a lock, by adding
+ * to `used`: what lies between the old and the new value is theirs, unless that is beyond `size`.
+ * This head stands at its start, on a cache line of its own.
+ */
+typedef struct zm_window {
+    uint64_t used;          /* atomic; in bytes, the head included; beyond size where it is full */
+    uint64_t size;          /* in bytes, the head included; never changes while threads use it */
+    struct zm_window *next; /* in the list of spare ones */
+    uint64_t reserved[5];   /* fills the line */
+} zm_window_t;
+
+/* A cursor: memory carved from an Allocator for one thread at a time, which takes it from its end.
+ */
+typedef struct zm_cursor {
+    zm_allocator_t *allocator;
+    unsigned char *base; /* of its memory: behind the head of a window */
+    ptrdiff_t left;      /* bytes that are free, from there */
+} zm_cursor_t;
+
 /* ---- Leaks; see leak.c ---------------------------------------------------------------------- */
 
 #define ZM_MAX_STACK 64 /* return addresses kept of one stack */
@@ -103,5 +132,36 @@ typedef struct zm_leak_fault {
     const zm_site_t *alloc_site; /* who allocated it, or NULL */
     const zm_site_t *free_site;  /* who freed it, or NULL */
 } zm_leak_fault_t;
+
+/* ---- Buffers; see buffer.c ------------------------------------------------------------------ */
+
+/* Where the bytes of a Buffer are. */
+enum {
+    ZM_BUFFER_HEAP = 0, /* a block from zm_calloc */
+    ZM_BUFFER_ANON = 1, /* an anonymous mapping */
+    ZM_BUFFER_TMP = 2,  /* a mapping of a temporary file that has no name */
+    ZM_BUFFER_FILE = 3, /* a mapping of a file that stays */
+    ZM_BUFFER_VIEW = 4, /* somebody else's; Go makes it, and no function of C takes it */
+};
+
+/* A Buffer. Whoever appends to it needs the first three fields; len <= cap always holds. */
+typedef struct zm_buffer {
+    void *data;   /* its first byte */
+    size_t len;   /* where the next byte goes, counted from data */
+    size_t cap;   /* up to where bytes go without growing */
+    size_t start; /* where the first byte went: 8, or 0 in a view */
+    size_t size;  /* bytes that there are at data; 0 in a view */
+    size_t max;   /* what growing must not pass */
+    size_t spill; /* what size must not pass outside of a file; SIZE_MAX: it may */
+    char *dir;    /* folder of temporary files, NUL-terminated, or NULL */
+    int32_t fd;   /* of the file, or -1 */
+    int32_t kind; /* ZM_BUFFER_... */
+} zm_buffer_t;
+
+/* Why a call that concerns a file failed. */
+typedef struct zm_cause {
+    const char *what; /* the system call, or what is wrong with the file; static storage */
+    int64_t code;     /* errno after the system call, else 0 */
+} zm_cause_t;
 
 #endif /* ZM_LAYOUT_H */

@@ -45,8 +45,11 @@ typedef enum zm_err {
     ZM_EINVAL = -2,   /* an argument is out of its range */
     ZM_EBACKEND = -3, /* ZMEM_BACKEND names no backend that is compiled in */
     ZM_ENOTSUP = -4,  /* this backend or system cannot do it */
-    ZM_ESYS = -5,     /* the backend itself reported an error */
+    ZM_ESYS = -5,     /* the backend or the system reported an error */
     ZM_ELIMIT = -6,   /* beyond the limit that was set */
+    ZM_EBUSY = -7,    /* in use by another */
+    ZM_ECORRUPT = -8, /* a file that is not what it should be, or is damaged */
+    ZM_EVERSION = -9, /* a file in a format of another version */
 } zm_err_t;
 
 /* A sentence in English for a zm_err_t; never NULL. Static storage: do not free. */
@@ -210,6 +213,300 @@ void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
  */
 bool zm_depot_trim(bool all);
 
+/* ---- Allocators: many small blocks, freed together ------------------------------------------ */
+
+/* Makes an Allocator: blocks are carved from chunks, never move, and are freed all at once.
+ * size: bytes of the first chunk, rounded up to a power of two, at least 512. Each further chunk is
+ *    twice as large as the last, up to 1 GiB, or as large as one block needs. Chunks are counted as
+ *    blocks of zm_calloc are.
+ * Returns it, or NULL where memory ran out or size is above ZM_MAX_SIZE.
+ * The caller owns it and frees it with zm_allocator_release.
+ */
+zm_allocator_t *zm_allocator_new(size_t size);
+
+/* Frees an Allocator and all that came from it; NULL does nothing. No other thread may use it, nor
+ * one of its cursors, meanwhile or later.
+ */
+void zm_allocator_release(zm_allocator_t *a);
+
+/* Allocates n zero bytes, aligned to 8.
+ * n: 0 to ZM_MAX_ALLOC. Takes n rounded up to a multiple of 8 from a chunk.
+ * Returns their address, or NULL where memory ran out or n is above ZM_MAX_ALLOC.
+ * They are valid until zm_allocator_reset, zm_allocator_trim (where it frees their chunk) or
+ * zm_allocator_release.
+ * Cost: one atomic add up to ZM_WINDOW_MAX_ALLOC bytes, a lock beyond and once a window.
+ */
+void *zm_allocator_allocate(zm_allocator_t *a, size_t n);
+
+/* As zm_allocator_allocate, at a multiple of align, a power of two up to ZM_MAX_ALIGN; NULL for
+ * others. Takes the lock where align is above 8.
+ */
+void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align);
+
+/* As zm_allocator_allocate, with the n bytes at src copied in. */
+void *zm_allocator_copy(zm_allocator_t *a, const void *src, size_t n);
+
+/* Ends the life of all that was allocated and keeps the chunks for what comes. What was handed out
+ * of them is cleared when it is handed out again. Nobody may use the Allocator meanwhile; its
+ * cursors have to be opened anew.
+ */
+void zm_allocator_reset(zm_allocator_t *a);
+
+/* Frees the chunks, from the last one on, until at most max bytes of them are left, which may be
+ * none; what was allocated from those is gone. Nobody may use the Allocator meanwhile; its cursors
+ * have to be opened anew.
+ */
+void zm_allocator_trim(zm_allocator_t *a, size_t max);
+
+/* Bytes used: blocks, each rounded up to a multiple of 8, what was left at the end of full windows
+ * and chunks, and what cursors hold. Exact whenever no call is under way.
+ */
+uint64_t zm_allocator_size(zm_allocator_t *a);
+
+/* Bytes of all chunks. */
+uint64_t zm_allocator_allocated(zm_allocator_t *a);
+
+/* A number that no other Allocator of the process has or had, never 0; and the Allocator that has
+ * it, NULL where it was released.
+ */
+uint64_t zm_allocator_ref(const zm_allocator_t *a);
+zm_allocator_t *zm_allocator_from(uint64_t ref);
+
+/* For those who keep windows of their own, such as the Go package: allocates n bytes, 1 to
+ * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is
+ * full, from a new one that it puts there. Slots start as &zm_no_window, which is full. Threads may
+ * share a slot; they read it with acquire order. Reset, trim and release end all windows.
+ */
+extern zm_window_t zm_no_window;
+void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n);
+
+/* Opens a cursor: memory of the Allocator from which one thread at a time allocates without an
+ * atomic. The caller owns *k. Takes no memory yet, and cannot fail.
+ */
+void zm_cursor_open(zm_cursor_t *k, zm_allocator_t *a);
+
+/* As zm_allocator_allocate_aligned, from a cursor, and n is not rounded up. Blocks live as long as
+ * those of the Allocator.
+ * Cost: a few instructions; what does not fit takes the Allocator's lock.
+ */
+void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align);
+
+/* Gives what is left of the cursor's memory back to the Allocator. It may be used again after that.
+ */
+void zm_cursor_close(zm_cursor_t *k);
+
+/* Makes a pool that keeps up to cap Allocators for whoever needs one next, or returns NULL when out
+ * of memory. The caller owns it and frees it with zm_allocator_pool_release.
+ */
+zm_allocator_pool_t *zm_allocator_pool_new(size_t cap);
+
+/* Takes an Allocator from the pool, empty and with a new ref, or makes one of size bytes, as by
+ * zm_allocator_new, where the pool has none or is NULL. zm_allocator_pool_take returns NULL instead
+ * of making one.
+ */
+zm_allocator_t *zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size);
+zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool);
+
+/* Gives an Allocator to the pool, with all that came from it: its ref ends, and it keeps up to 400
+ * MiB of chunks. Where the pool is full or NULL it is released. a may be NULL.
+ */
+void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a);
+
+/* Releases one Allocator of the pool if nobody asked the pool for one since this was called last:
+ * call it now and then. Returns whether it did.
+ */
+bool zm_allocator_pool_trim(zm_allocator_pool_t *pool);
+
+/* Frees the pool and what it keeps; NULL does nothing. No other thread may use it meanwhile or
+ * later.
+ */
+void zm_allocator_pool_release(zm_allocator_pool_t *pool);
+
+/* ---- Buffers: bytes or records, appended one after another ---------------------------------- */
+
+/* A Buffer starts on the heap, becomes an anonymous mapping, which grows without being copied, and
+ * past a threshold, where one is set, a mapping of a temporary file. Its bytes stay the same.
+ *
+ *     zm_buffer_t *b = zm_buffer_new(0);
+ *     memcpy(zm_buffer_add_record(b, 5, NULL), "hello", 5);
+ *     size_t off = 0, n;
+ *     for (const void *p; (p = zm_buffer_next(b, &off, &n));)
+ *         ... // n bytes at p
+ *     zm_buffer_release(b, NULL);
+ *
+ * A Buffer is for one thread at a time; many may read it while none calls anything else. Addresses
+ * of its bytes are valid until the next call that may grow it, and until it is released. Offsets
+ * count from its first byte; the first 8 bytes are reserved, so that no offset is 0, and b->len is
+ * the offset at which the next byte goes. A record is 8 bytes of length, little-endian, and then
+ * the bytes; where bytes are added otherwise, records cannot be found.
+ *
+ * Anonymous mappings count in zm_num_alloc_bytes and zm_num_allocs; those of files do not, as the
+ * system may write them out. Disk blocks are reserved before they are used, so that a full disk is
+ * an error rather than SIGBUS. cause may be NULL; it is filled in on ZM_ESYS and ZM_ECORRUPT.
+ */
+
+/* Makes a Buffer with room for `capacity` bytes, the first 8 included, at least 64. The caller
+ * releases it. Returns NULL where memory ran out.
+ */
+zm_buffer_t *zm_buffer_new(size_t capacity);
+
+/* Makes one that is mapped to a temporary file from the start. The file has no name: it is gone
+ * when the Buffer or the process is.
+ * dir: the folder for it; copied; NULL means /tmp.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ESYS.
+ */
+int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
+
+/* Opens the Buffer in a file, or makes it where there is no file or an empty one. It has what was
+ * committed last, by zm_buffer_sync, zm_buffer_reset or zm_buffer_release, and locks the file
+ * (flock) until it is released. Bytes that were added later are gone; but bytes before the
+ * committed length that were changed since stay changed.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ESYS, ZM_EBUSY (open already, here or in another
+ * process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then.
+ *
+ * The file: 8 bytes "zmem.buf", 8 of version (1), 8 of committed length, zeroes up to byte 4096,
+ * and the bytes of the Buffer from there on. Numbers are little-endian. The committed length counts
+ * as b->len does. What is behind it is no part of the Buffer.
+ */
+int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
+
+/* Makes b move to a temporary file in dir (as above) rather than grow past `threshold` bytes.
+ * Returns ZM_OK, ZM_ENOMEM, or ZM_EINVAL where b is in a file already.
+ */
+int zm_buffer_set_spill(zm_buffer_t *b, size_t threshold, const char *dir);
+
+/* Bounds the memory that growing b may lead to, in bytes (mappings end at a whole page): 0 for no
+ * bound. What b holds already it keeps.
+ */
+void zm_buffer_set_max(zm_buffer_t *b, size_t max);
+
+/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time, or takes just what is
+ * needed where there is no room for that.
+ * Returns ZM_OK, or ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS, and b is as it was then.
+ */
+int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+
+/* Adds n bytes, or a record of n bytes, for the caller to fill in, and returns their address, which
+ * is not aligned; NULL where zm_buffer_grow(b, n or n + 8) fails. The bytes are zero unless they
+ * were in use before a zm_buffer_reset.
+ */
+void *zm_buffer_add(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+void *zm_buffer_add_record(zm_buffer_t *b, size_t n, zm_cause_t *cause);
+
+/* The record at offset *off (0: the first); sets *n to its length and *off to the offset of the
+ * next. NULL at the end, or where what is there is no record, *off and *n staying as they are.
+ */
+void *zm_buffer_next(const zm_buffer_t *b, size_t *off, size_t *n);
+
+/* Empties b, which keeps its memory. In a file, that is committed. */
+void zm_buffer_reset(zm_buffer_t *b);
+
+/* Writes a Buffer that zm_buffer_open returned to disk and commits its length; does nothing for
+ * others. Returns ZM_OK or ZM_ESYS.
+ */
+int zm_buffer_sync(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Frees b, after zm_buffer_sync for one in a file, which is cut to what it holds. NULL does
+ * nothing. Returns ZM_OK, or ZM_ESYS where the file could not be written; b is freed all the same.
+ */
+int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause);
+
+/* Takes n bytes, zero and aligned as by zm_calloc, of the kind of memory that b is in: from a
+ * temporary file of its own where b is in a file, counted and from memory otherwise, or where b is
+ * NULL. They are given back with the same b, in the same kind, and the same n. Returns ZM_OK and
+ * sets *out, or ZM_ENOMEM or ZM_ESYS.
+ */
+int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *cause);
+void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);
+
+/* Under the leak tag a Buffer is live memory of the C stack that made it; this makes it that of
+ * another stack, with a tag, as for zm_leak_calloc. Without the leak tag, or memory for the site,
+ * nothing changes.
+ */
+void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
+                         size_t npcs);
+
+/* ---- Sorting ------------------------------------------------------------------------------ */
+
+/* Framed records, one after another without gaps: 8 bytes that hold the length of the record in
+ * little-endian order, and the record. Records may be empty.
+ */
+typedef enum zm_sort_key {
+    ZM_SORT_BYTES = 0,  /* the record: as memcmp says, and a prefix before what it is a prefix of */
+    ZM_SORT_UINT64 = 1, /* an integer in the record, in the machine's byte order */
+    ZM_SORT_INT64 = 2,
+} zm_sort_key_t;
+
+/* Sorts framed records in place, those with equal keys staying in their order.
+ * records, len: len bytes of records; at most ZM_MAX_SIZE. All are checked before any is moved.
+ * key, off: what to sort by; an integer is at byte off of each record, aligned or not. off is
+ *    ignored for ZM_SORT_BYTES.
+ * scratch, nscratch: memory for the sort's own use, at least zm_sort_scratch(len) bytes, of which
+ * no more are touched. threads: how many to use at most, this one included; 0: as many as there are
+ * processors. The environment variable ZMEM_THREADS bounds both. All have ended when it returns.
+ * fault: where a record is wrong its offset goes there, else len; may be NULL.
+ * Returns ZM_OK, or ZM_EINVAL where an argument is out of range, a record does not end within the
+ * range or has no 8 bytes at off; the records are unchanged then. It cannot run out of memory, and
+ * does with fewer threads where the system gives none.
+ * No other thread may use the records or the scratch memory meanwhile.
+ * Cost: one pass where they are in order already. See docs/design.md for figures.
+ */
+int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
+            size_t nscratch, unsigned threads, size_t *fault);
+
+/* The scratch memory that zm_sort needs for len bytes of records, in bytes: never more than
+ * len / 2 + 64 MiB.
+ */
+size_t zm_sort_scratch(size_t len);
+
+/* ---- Mapped files (on Unix systems) --------------------------------------------------------- */
+
+/* fd is an open regular file, which stays the caller's; a mapping lives on when it is closed. Where
+ * the result is ZM_ESYS, *cause is filled in; cause may be NULL. Mappings are shared with the file
+ * and not counted as allocated.
+ *
+ * To touch a mapping beyond the end of its file, or where the disk has no block for it, is SIGBUS.
+ * These functions do not let that come about; what is left is somebody else cutting the file, a
+ * disk that cannot be read, and a full one where the file system reserves nothing (ZFS, some
+ * network file systems) or, on tmpfs, where a hole is read. One thread at a time may change the
+ * length of a file.
+ */
+
+/* Maps the first `size` bytes of a file, for reading or, where `writable`, for writing too.
+ * size: 0 to ZM_MAX_SIZE; a mapping of 0 bytes is NULL.
+ * A writable mapping's blocks on the disk are reserved first, where the file system can, and the
+ * file made as long where it is shorter, so that a full disk is an error here and not SIGBUS later.
+ * For reading only, a file that is shorter is an error with errno ENXIO.
+ * Returns ZM_OK and sets *addr, ZM_EINVAL for a size out of range, or ZM_ESYS with the file as long
+ * as it was.
+ * The caller ends it with zm_mmap_free.
+ */
+int zm_mmap_file(int fd, bool writable, size_t size, void **addr, zm_cause_t *cause);
+
+/* Makes a file, and the mapping of its first `old` bytes at *addr, `size` bytes long.
+ * writable: as the mapping was made.
+ * What is new is zero, and its blocks are reserved as above, whether writable or not. What is cut
+ * off is gone. The mapping may move: *addr is set to where it is, NULL for 0 bytes. Nothing of it
+ * may be used meanwhile.
+ * Returns ZM_OK, ZM_EINVAL for sizes out of range, or ZM_ESYS with *addr and both lengths as they
+ * were.
+ * Cost: growing copies nothing on Linux; elsewhere pages are found anew when they are touched.
+ */
+int zm_mmap_resize(int fd, bool writable, void **addr, size_t old, size_t size, zm_cause_t *cause);
+
+/* Ends the mapping of `size` bytes at addr; what was written to it reaches the file. A size of 0
+ * does nothing. Returns ZM_OK or ZM_ESYS.
+ */
+int zm_mmap_free(void *addr, size_t size, zm_cause_t *cause);
+
+/* Waits until what was written to any bytes of a mapping is on the disk. ZM_OK or ZM_ESYS. */
+int zm_mmap_sync(void *addr, size_t size, zm_cause_t *cause);
+
+/* Says how any bytes of a mapping will be read: in any order, where what lies around them is not to
+ * be read with them, or, with readahead, as the system thinks best. ZM_OK or ZM_ESYS.
+ */
+int zm_mmap_advise(void *addr, size_t size, bool readahead, zm_cause_t *cause);
+
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 
 /* As zm_calloc_aligned (align 0: as zm_calloc), and remembers who allocated the block.
@@ -232,6 +529,17 @@ int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, con
  * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
  */
 int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault);
+
+/* As zm_allocator_new; its chunks count as live blocks of this stack and tag, which are as above.
+ */
+zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
+                                      const uintptr_t *pcs, size_t npcs);
+
+/* Makes the chunks of an Allocator count as this stack's and tag's from now on. Returns ZM_OK, or
+ * ZM_ENOMEM and leaves it with whom it was.
+ */
+int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
+                          size_t npcs);
 
 /* Writes the sites that have live blocks to out[0..cap), in no order, and returns how many there
  * are, which may be more than cap. Exact whenever no call is under way.

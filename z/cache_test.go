@@ -109,14 +109,14 @@ func TestCache_ProducerAndConsumerDoNotPileUp(t *testing.T) {
 			handed <- &blocks
 		}
 	}()
-	before := resident(t)
+	before := resident()
 	for blocks := range handed {
 		for _, b := range blocks {
 			z.Free(b)
 		}
 	}
 	wantLive(t, start)
-	if grown := resident(t) - before; grown > 32<<20 {
+	if grown := resident() - before; grown > 32<<20 {
 		t.Errorf("resident memory grew by %d MiB", grown>>20)
 	}
 }

@@ -9,10 +9,22 @@
 //
 //	n := (*node)(unsafe.Pointer(&z.Calloc(int(unsafe.Sizeof(node{})))[0]))
 //
+// Many small things that are freed together come from an Allocator, for a nanosecond or three each:
+//
+//	a := z.NewAllocator(1 << 20)
+//	defer a.Release()
+//	n := z.New[node](a)
+//
+// Buffer is bytes or records appended one after another, which moves to a file when it gets large:
+//
+//	b := z.NewBuffer(0).WithAutoMmap(1<<30, "")
+//	defer b.Release()
+//
 // # Two rules
 //
 // Who allocates, frees. A slice from this package is valid until it is passed to Free, once; a use
-// after that reads or writes memory that may be somebody else's by then. Nothing is freed by
+// after that reads or writes memory that may be somebody else's by then. What came from an
+// Allocator is valid until that is reset or released, and not passed to Free. Nothing is freed by
 // itself. NumAllocBytes tells how much is out, and Leaks, under the leak tag, who took it. Package
 // ztest fails tests that leave something.
 //
@@ -20,8 +32,9 @@
 // map, channel, interface or func stored in manual memory does not keep alive what it points to:
 // the collector frees that, and the program fails later, far away, with "unexpected fault
 // address". Everything that can be reached from manual memory is to be manual memory as well.
-// docs/memory-rules.md shows what is safe and what is not, and FindGoPointers, under the leak tag,
-// finds what is not.
+// New and MakeSlice refuse types that could hold such a pointer; Ptr and Slice are for those that point
+// to manual memory. docs/memory-rules.md shows what is safe and what is not, and FindGoPointers, under
+// the leak tag, finds what is not.
 //
 // # Limits
 //
@@ -31,8 +44,9 @@
 //
 // # Goroutines
 //
-// All functions may be called by any goroutine at any time. The memory itself is as safe to share
-// as any other slice, no more; the race detector does not watch it.
+// All functions may be called by any goroutine at any time, and so may methods, unless their comment
+// says otherwise: a Buffer's and a Cursor's are for one at a time. The memory itself is as safe to
+// share as any other slice, no more; the race detector does not watch it.
 //
 // # Build tags
 //

@@ -3,8 +3,11 @@ package z
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -13,24 +16,42 @@ import (
 // system has no memory, or which is larger than any machine has.
 var ErrOutOfMemory = errors.New("out of memory")
 
-// ErrLimit is what errors.Is finds in the error or panic of an allocation that would pass the limit
-// set by SetLimit. It finds ErrOutOfMemory there as well: who can do without the memory need not tell
-// the two apart.
-var ErrLimit = errors.New("beyond the limit")
+// What errors.Is finds in the errors of a Buffer, beside ErrOutOfMemory and those of the system
+// (fs.ErrNotExist, fs.ErrPermission, syscall.ENOSPC and so on).
+var (
+	// ErrLimit: it would pass the size set by WithMaxSize; or, in the error or panic of any call that
+	// allocates, the limit set by SetLimit, where it is ErrOutOfMemory as well: who can do without the
+	// memory need not tell the two apart.
+	ErrLimit = errors.New("beyond the limit")
+	// ErrInUse: the file is open as a Buffer already, here or in another process.
+	ErrInUse = errors.New("in use by another Buffer")
+	// ErrCorrupt: the file is no Buffer's, or is damaged.
+	ErrCorrupt = errors.New("corrupt file")
+	// ErrNoRecord: what is to be sorted are not records, or they are too short for the key.
+	ErrNoRecord = errors.New("no record")
+	// ErrVersion: the file was written by a version of this package with another format.
+	ErrVersion = errors.New("unknown file version")
+)
 
 // noMemory is why an allocation of n bytes failed with err.
 func noMemory(n int, err c.Err) error {
 	if err == c.ELIMIT {
 		return fmt.Errorf("z: allocating %d bytes: %w: %w", n, ErrOutOfMemory, ErrLimit)
 	}
-	return outOfMemory(n)
-}
-
-// outOfMemory is why an allocation of n bytes gave nothing. It panics where the reason is not
-// memory but a backend that does not exist.
-func outOfMemory(n int) error {
 	mustInit()
 	return fmt.Errorf("z: allocating %d bytes: %w", n, ErrOutOfMemory)
+}
+
+// outOfMemory is why an allocation of n bytes gave nothing, and nobody said why: the limit, where it
+// leaves no room for twice as much, which is what sizes are rounded up to. It panics where the reason
+// is not memory but a backend that does not exist.
+func outOfMemory(n int) error {
+	mustInit()
+	limit := c.SetLimit(-1)
+	if room := limit - c.NumHeldBytes(); limit < math.MaxInt64 && int64(n) > (room-4096)/2 {
+		return noMemory(n, c.ELIMIT)
+	}
+	return noMemory(n, c.ENOMEM)
 }
 
 // mustInit panics unless a backend could be chosen.
@@ -53,4 +74,41 @@ func wrap(call string, err c.Err) error {
 	default:
 		return fmt.Errorf("z: %s: %w", call, err)
 	}
+}
+
+// fileError is the error of a call that concerns a file or a folder in words; nil for c.OK.
+func fileError(call, path string, err c.Err, cause *c.Cause) error {
+	switch err {
+	case c.ESYS:
+		return pathError(call, cause.What(), path, syscall.Errno(cause.Code))
+	case c.ECORRUPT:
+		return fmt.Errorf("z: %s: %s: %w: %s", call, path, ErrCorrupt, cause.What())
+	case c.EVERSION:
+		return fmt.Errorf("z: %s: %s: %w", call, path, ErrVersion)
+	case c.EBUSY:
+		return fmt.Errorf("z: %s: %s: %w", call, path, ErrInUse)
+	default:
+		return wrap(call, err)
+	}
+}
+
+// callError says which call of this package failed; nil for nil.
+func callError(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("z: %s: %w", call, err)
+}
+
+// pathError says which call of this package, and what on which file, failed with err.
+func pathError(call, op, path string, err error) error {
+	return callError(call, &fs.PathError{Op: op, Path: path, Err: err})
+}
+
+// mapError is fileError where the file is not known.
+func mapError(call string, err c.Err, cause *c.Cause) error {
+	if err != c.ESYS {
+		return wrap(call, err)
+	}
+	return callError(call, os.NewSyscallError(cause.What(), syscall.Errno(cause.Code)))
 }

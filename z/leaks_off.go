@@ -2,6 +2,8 @@
 
 package z
 
+import "github.com/zmem-go/zmem/c"
+
 // LeakTracking says whether this program was built with the leak tag.
 const LeakTracking = false
 
@@ -12,3 +14,6 @@ func Leaks() string { return trackingOff + "who holds manual memory\n" }
 
 // LeakSites is what Leaks lists, for programs to read: nothing without the leak tag.
 func LeakSites() []LeakSite { return nil }
+
+// attribute does nothing without the leak tag.
+func attribute(*c.Buffer, []string) {}

@@ -1,6 +1,7 @@
 package z_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -147,6 +148,56 @@ func TestNumHeldBytes_IsWhatIsHeld(t *testing.T) {
 	}
 	if got := z.NumHeldBytes(); got != before {
 		t.Errorf("%d bytes are held after ReturnMemory, %d before", got, before)
+	}
+}
+
+// Buffers and Allocators fail likewise, and stay as they were.
+func TestSetLimit_BuffersAndAllocators(t *testing.T) {
+	start := liveNow()
+	underLimit(t, 16<<20)
+	limit := z.SetLimit(-1)
+	b, a := z.NewBuffer(64), z.NewAllocator(512)
+	piece := bytes.Repeat([]byte("x"), 1000)
+	var err error
+	for err == nil {
+		_, err = b.Write(piece)
+	}
+	wantErrLimit(t, "Write", err)
+	n := b.LenNoPadding()
+	wantErrLimit(t, "TryGrow", b.TryGrow(10<<20))
+	wantErrLimit(t, "Allocate", panicOf(func() { b.Allocate(10 << 20) }))
+	if n%1000 != 0 || n < 8<<20 || b.LenNoPadding() != n || z.NumHeldBytes() > limit {
+		t.Errorf("%d bytes were written, %d are held of %d", n, z.NumHeldBytes(), limit)
+	}
+	var last []byte
+	v := panicOf(func() {
+		for {
+			last = a.Allocate(1000)
+			last[999] = 1
+		}
+	})
+	wantErrLimit(t, "Allocator.Allocate", v)
+	wantErrLimit(t, "NewBuffer", panicOf(func() { z.NewBuffer(10 << 20) }))
+	wantErrLimit(t, "NewAllocator", panicOf(func() { z.NewAllocator(10 << 20) }))
+	if last[999] != 1 || a.Size() == 0 {
+		t.Error("the Allocator is not as it was")
+	}
+	if err := b.Release(); err != nil {
+		t.Error(err)
+	}
+	for range 1000 { // now there is room
+		a.Allocate(1000)
+	}
+	a.Release()
+	wantLive(t, start)
+	if held := z.NumHeldBytes(); held > limit-15<<20 {
+		t.Errorf("%d bytes are held of %d", held, limit)
+	}
+
+	b = z.NewBuffer(64).WithMaxSize(1000) // a limit of its own is another
+	defer b.Release()
+	if err := b.TryGrow(2000); !errors.Is(err, z.ErrLimit) || errors.Is(err, z.ErrOutOfMemory) {
+		t.Errorf("beyond WithMaxSize: %v", err)
 	}
 }
 

@@ -10,10 +10,11 @@ import (
 )
 
 // How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, callocBlock, Calloc), and from within freeBlock likewise.
+// (Callers, track, callocBlock, Calloc), and from within freeBlock, attribute and newAllocator likewise.
 const (
 	skipToCallocCaller = 4
 	skipToFreeCaller   = 3
+	skipToMaker        = 3
 )
 
 // alloc makes n zero bytes for TryCalloc.
@@ -45,6 +46,17 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 	return bytesAt(p, n), nil
 }
 
+// attribute makes a new Buffer memory of the caller of the function that calls this.
+func attribute(k *c.Buffer, tag []string) {
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skipToMaker, pcs[:])
+	name := ""
+	if len(tag) > 0 {
+		name = tag[0]
+	}
+	k.Attribute(name, pcs[:depth])
+}
+
 // freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) {
 	var pcs [c.MaxStack]uintptr
@@ -54,6 +66,21 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
 }
+
+// newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
+// call it themselves, or takes over one that a pool had; nil where there is no memory.
+func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skipToMaker, pcs[:])
+	if pooled == nil {
+		return c.LeakNewAllocator(size, tag, pcs[:depth])
+	}
+	_ = pooled.LeakOwn(tag, pcs[:depth]) // else it stays with who had it before
+	return pooled
+}
+
+// drainForLimit has no caches to drain.
+func drainForLimit() bool { return false }
 
 // returnMemory gives all that is free back to the system.
 func returnMemory() c.Err { return c.ReturnMemory() }

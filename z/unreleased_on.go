@@ -39,9 +39,6 @@ func watchRelease[T any](obj *T, noun string, size func(*T) int64) {
 	runtime.SetFinalizer(obj, func(obj *T) { lose(noun, stack, size(obj)) })
 }
 
-// skipToMaker is how many frames runtime.Callers has to skip (Callers, watchRelease, NewAllocator).
-const skipToMaker = 3
-
 // released ends what watchRelease began.
 func released[T any](obj *T) { runtime.SetFinalizer(obj, nil) }
 

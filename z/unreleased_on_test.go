@@ -63,3 +63,23 @@ func TestUnreleased_GOMAXPROCSMayChange(t *testing.T) {
 		t.Errorf("unreleased:\n%s", got)
 	}
 }
+
+func TestUnreleased_Buffer(t *testing.T) {
+	defer forget()
+	ctl := make(chan *Buffer, 1)
+	func() {
+		NewBuffer(1000).Release()
+		b := NewBuffer(3000)
+		ctl <- &Buffer{ctl: b.ctl} // to free it, in the end
+	}()
+	waitForFinalizers()
+	leaks := Leaks()
+	want := regexp.MustCompile(`^UNREACHABLE: \d{4} bytes, never released: 1 x Buffer from func: ` +
+		`\S+/z\.TestUnreleased_Buffer\S* unreleased_on_test.go:\d+\n`)
+	if !want.MatchString(leaks) || strings.Count(leaks, "UNREACHABLE") != 1 {
+		t.Errorf("Leaks:\n%s", leaks)
+	}
+	if err := (<-ctl).Release(); err != nil {
+		t.Error(err)
+	}
+}

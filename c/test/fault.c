@@ -31,6 +31,7 @@ static block_t blocks[MAX_LIVE];
 static size_t live, live_bytes;
 static size_t countdown; /* blocks until one is refused; 0: none will be */
 static bool fired;
+static bool refuse_all;
 static bool reuse;
 static void (*on_free)(void *p);
 static block_t last_freed; /* kept for the next of its kind */
@@ -44,6 +45,8 @@ static void wrong(const char *what)
 
 static bool refused(void)
 {
+    if (refuse_all)
+        return true;
     if (countdown == 0 || --countdown > 0)
         return false;
     fired = true;
@@ -165,6 +168,11 @@ bool fault_disarm(void)
 {
     countdown = 0;
     return fired;
+}
+
+void fault_refuse_all(bool on)
+{
+    refuse_all = on;
 }
 
 size_t fault_live(void)

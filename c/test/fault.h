@@ -15,6 +15,9 @@ void fault_arm(size_t k);
 /* Refuses no more; whether it did since fault_arm. */
 bool fault_disarm(void);
 
+/* Whether every block is refused. */
+void fault_refuse_all(bool on);
+
 /* The blocks that the core has from the backend, its own bookkeeping included. */
 size_t fault_live(void);
 size_t fault_live_bytes(void);

@@ -55,6 +55,11 @@ void stress_check(bool ok, const char *what, const char *file, int line)
         fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
 }
 
+size_t stress_failures(void)
+{
+    return atomic_load(&failures);
+}
+
 static size_t random_size(rng_t *rng)
 {
     size_t kind = rng_below(rng, 100);

@@ -32,6 +32,7 @@ size_t stress_run(const stress_target_t *target);
 
 /* For use in a thread of a target, where cmocka's own checks cannot be. */
 void stress_check(bool ok, const char *what, const char *file, int line);
+size_t stress_failures(void); /* how often one was not so, ever */
 #define CHECK(condition) stress_check(condition, #condition, __FILE__, __LINE__)
 
 #endif /* STRESS_H */

@@ -487,6 +487,33 @@ static void test_against_a_model(void **state)
     }
 }
 
+/* The chunks of an Allocator are live at one site, that of its owner, and never blocks to free. */
+static void test_allocator(void **state)
+{
+    (void)state;
+    const uintptr_t maker[] = {0xa1, 0xa2}, taker[] = {0xb1};
+    zm_leak_live_t live[2];
+    assert_null(zm_leak_allocator_new(SIZE_MAX, "tag", 3, maker, 2));
+    zm_allocator_t *a = zm_leak_allocator_new(512, "tag", 3, maker, 2);
+    unsigned char *p = zm_allocator_allocate(a, 100000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(zm_leak_sites(live, 2), 1);
+        assert_int_equal(live[0].bytes, zm_allocator_allocated(a));
+        assert_int_equal(live[0].objects, 2);
+        assert_counts(live[0].bytes, live[0].objects);
+        assert_int_equal(zm_site_pcs(live[0].site)[0], i == 0 ? 0xa1 : 0xb1);
+        assert_int_equal(live[0].site->ntag, i == 0 ? 3 : 0);
+        assert_int_equal(zm_leak_free(p, 100000, taker, 1, NULL), ZM_EINVAL);
+        assert_int_equal(zm_leak_allocator_own(a, NULL, 0, taker, 1), ZM_OK);
+    }
+    zm_allocator_trim(a, 512);
+    assert_int_equal(zm_leak_sites(live, 2), 1);
+    assert_int_equal(live[0].bytes, 512);
+    assert_int_equal(live[0].objects, 1);
+    zm_allocator_release(a);
+    assert_int_equal(zm_leak_sites(live, 2), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +533,7 @@ int main(void)
         cmocka_unit_test_teardown(test_fault_freed, check_none_left),
         cmocka_unit_test_teardown(test_fault_freed_long_ago, check_none_left),
         cmocka_unit_test_teardown(test_against_a_model, check_none_left),
+        cmocka_unit_test_teardown(test_allocator, check_none_left),
     };
     return cmocka_run_group_tests_name("leak", tests, NULL, NULL);
 }

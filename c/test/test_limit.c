@@ -170,6 +170,43 @@ static void test_the_depot_goes_first(void **state)
     }
 }
 
+/* Buffers on the heap and in mappings; their scratch memory; an Allocator's chunks. */
+static void test_buffers_and_allocators(void **state)
+{
+    (void)state;
+    zm_buffer_t *b = zm_buffer_new(0);
+    assert_non_null(b);
+    int64_t control = zm_num_held_bytes() - (int64_t)zm_good_size(b->size);
+    for (size_t n = 100000; n < (64u << 20); n *= 2) {
+        zm_set_limit(zm_num_held_bytes());
+        size_t len = b->len, size = b->size;
+        assert_int_equal(zm_buffer_grow(b, n, NULL), ZM_ELIMIT);
+        assert_true(b->len == len && b->size == size);
+        void *scratch = NULL;
+        assert_int_equal(zm_buffer_scratch(b, n, &scratch, NULL), ZM_ELIMIT);
+        assert_null(zm_buffer_new(n));
+        zm_set_limit(INT64_MAX);
+        assert_int_equal(zm_buffer_grow(b, n, NULL), ZM_OK);
+        b->len += n;
+        assert_int_equal(zm_num_held_bytes(), control + (int64_t)b->size);
+        assert_int_equal(zm_buffer_scratch(b, n, &scratch, NULL), ZM_OK);
+        assert_true(zm_num_held_bytes() >= control + (int64_t)(b->size + n));
+        zm_buffer_scratch_free(b, scratch, n);
+        assert_int_equal(zm_num_held_bytes(), control + (int64_t)b->size);
+    }
+    zm_buffer_release(b, NULL);
+    assert_int_equal(zm_num_held_bytes(), 0);
+
+    zm_allocator_t *a = zm_allocator_new(1 << 20);
+    assert_int_equal(zm_num_held_bytes(), 1 << 20);
+    zm_set_limit((1 << 20) + 100000);
+    assert_non_null(zm_allocator_allocate(a, 1000000));
+    assert_null(zm_allocator_allocate(a, 1000000));
+    assert_non_null(zm_allocator_allocate(a, 1000));
+    zm_allocator_release(a);
+    assert_null(zm_allocator_new(2 << 20));
+}
+
 /* ---- Waiting ----------------------------------------------------------------------------------
  */
 
@@ -225,6 +262,7 @@ int main(void)
         cmocka_unit_test_teardown(test_why_not, teardown),
         cmocka_unit_test_teardown(test_caches, teardown),
         cmocka_unit_test_teardown(test_the_depot_goes_first, teardown),
+        cmocka_unit_test_teardown(test_buffers_and_allocators, teardown),
         cmocka_unit_test_teardown(test_waiting, teardown),
     };
     return cmocka_run_group_tests_name("limit", tests, setup, NULL);

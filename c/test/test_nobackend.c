@@ -28,6 +28,11 @@ static void test_nothing_allocates(void **state)
     assert_int_equal(zm_calloc_batch(16, out, 0), ZM_EBACKEND);
     assert_null(zm__meta_calloc(16));
     assert_null(zm_cache_new());
+    zm_buffer_t *b = NULL;
+    assert_null(zm_buffer_new(100));
+    assert_int_equal(zm_buffer_new_tmp("/tmp", 100, &b, NULL), ZM_ENOMEM);
+    assert_int_equal(zm_buffer_open("/tmp/zmem-none", 100, &b, NULL), ZM_ENOMEM);
+    assert_null(b);
     assert_counts(0, 0);
 }
 

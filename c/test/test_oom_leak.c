@@ -201,6 +201,30 @@ static void test_what_is_kept(void **state)
     assert_unchanged(0, 0, 0);
 }
 
+/* An Allocator takes memory for its maker's site, itself, its first chunk and that one's record; a
+ * new owner for a site. Without it, nothing changes, but that a site stays.
+ */
+static void test_allocator(void **state)
+{
+    (void)state;
+    uintptr_t stack = 0xa11;
+    for (size_t k = 1; k <= 4; k++, stack++) {
+        size_t live = fault_live();
+        fault_arm(k);
+        assert_null(zm_leak_allocator_new(512, "tag", 3, &stack, 1));
+        assert_true(fault_disarm());
+        assert_int_equal(fault_live(), k == 1 ? live : live + 1);
+        assert_unchanged(0, 0, 0);
+    }
+    zm_allocator_t *a = zm_leak_allocator_new(512, "tag", 3, &stack, 1);
+    fault_arm(1);
+    assert_int_equal(zm_leak_allocator_own(a, "other", 5, &stack, 1), ZM_ENOMEM);
+    assert_true(fault_disarm());
+    assert_unchanged(512, 1, 1);
+    zm_allocator_release(a);
+    assert_unchanged(0, 0, 0);
+}
+
 int main(void)
 {
     if (!fault_init()) {
@@ -216,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_reused_address),
         cmocka_unit_test(test_record_goes_first),
         cmocka_unit_test(test_what_is_kept),
+        cmocka_unit_test(test_allocator),
     };
     return cmocka_run_group_tests_name("out of memory, leak", tests, NULL, NULL);
 }

@@ -105,7 +105,7 @@ func TestInOrder(t *testing.T) {
 
 func TestPlannedRuns(t *testing.T) {
 	b := &built{
-		tests:    map[string]string{"alloc": "alloc.test"},
+		tests:    map[string]string{"alloc.test": "alloc.test"},
 		programs: map[string]string{"ListDemo/impl=zmem": "demo"},
 		missing:  map[string]string{"mmgo": "not to be had"},
 	}

@@ -17,7 +17,7 @@ import (
 
 // built is what there is to run.
 type built struct {
-	tests    map[string]string // package folder: its test binary
+	tests    map[string]string // see testBinary
 	programs map[string]string // "<work>/impl=<name>": its binary
 	module   module            // with what was fetched
 	missing  map[string]string // implementation, or "<work>/impl=<name>": why there is none
@@ -53,14 +53,10 @@ func build(ctx context.Context, d dirs, opts options) (*built, error) {
 	}
 	b.module = mod
 	for _, w := range works {
-		if w.pkg != "" && b.tests[w.pkg] == "" {
-			fmt.Fprintf(os.Stderr, "building the benchmarks of ./%s\n", w.pkg)
-			bin := filepath.Join(d.build, w.pkg+".test")
-			args := append([]string{"test", "-c", "-o", bin}, mod.flags("jemalloc")...)
-			if _, err := output(ctx, d.bench, "go", append(args, "./"+w.pkg)...); err != nil {
-				return nil, fmt.Errorf("%w\n(jemalloc comes with: make jemalloc)", err)
+		if w.pkg != "" {
+			if err := b.buildTests(ctx, d, w, opts); err != nil {
+				return nil, err
 			}
-			b.tests[w.pkg] = bin
 		}
 		for _, p := range w.programs {
 			id := w.name + "/impl=" + p.impl
@@ -78,11 +74,44 @@ func build(ctx context.Context, d dirs, opts options) (*built, error) {
 	return b, nil
 }
 
+// testBinary names the test binary of a package in which an implementation is.
+func testBinary(pkg, impl string) string {
+	name := pkg
+	if im := find(impl); im != nil && im.exp != "" {
+		name += "-" + im.exp
+	}
+	return name + ".test"
+}
+
+// buildTests builds the test binaries that a work needs and that are not there yet.
+func (b *built) buildTests(ctx context.Context, d dirs, w work, opts options) error {
+	for _, impl := range w.implNames() {
+		id, name := w.name+"/impl="+impl, testBinary(w.pkg, impl)
+		if b.tests[name] != "" || b.missing[impl] != "" || !opts.run.MatchString(id) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "building %s\n", name)
+		bin := filepath.Join(d.build, name)
+		args := append([]string{"GOEXPERIMENT=" + find(impl).exp, "go", "test", "-c", "-o", bin},
+			b.module.flags("jemalloc")...)
+		_, err := output(ctx, d.bench, "env", append(args, "./"+w.pkg)...)
+		switch {
+		case err == nil:
+			b.tests[name] = bin
+		case find(impl).exp != "" && ctx.Err() == nil:
+			b.missing[impl] = reason(fmt.Errorf("it could not be built: %w", err))
+		default:
+			return fmt.Errorf("%w\n(jemalloc comes with: make jemalloc)", err)
+		}
+	}
+	return nil
+}
+
 func (p program) build(ctx context.Context, d dirs, work string, mod module) (string, error) {
 	bin := filepath.Join(d.build, strings.ToLower(work)+"-"+p.impl)
 	args := append([]string{"build", "-o", bin}, mod.flags(p.tags)...)
 	if len(p.overlay) > 0 {
-		dir, err := output(ctx, d.bench, "go", "list", "-f", "{{.Dir}}", demoPackage)
+		dir, err := output(ctx, d.bench, "go", "list", "-f", "{{.Dir}}", p.pkg)
 		if err != nil {
 			return "", err
 		}
@@ -100,7 +129,7 @@ func (p program) build(ctx context.Context, d dirs, work string, mod module) (st
 		}
 		args = append(args, "-overlay", overlay)
 	}
-	_, err := output(ctx, d.bench, "go", append(args, demoPackage)...)
+	_, err := output(ctx, d.bench, "go", append(args, p.pkg)...)
 	return bin, err
 }
 
@@ -163,7 +192,7 @@ func addPeer(ctx context.Context, d dirs, mod module, im implementation) (module
 		return module{}, fmt.Errorf("it could not be fetched: %w", err)
 	}
 	args := append([]string{"test", "-c", "-o", os.DevNull}, with.flags("jemalloc")...)
-	if _, err := output(ctx, d.bench, "go", append(args, "./alloc")...); err != nil {
+	if _, err := output(ctx, d.bench, "go", append(args, "./alloc", "./arena")...); err != nil {
 		return module{}, fmt.Errorf("it could not be built: %w", err)
 	}
 	return with, nil

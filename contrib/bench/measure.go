@@ -19,8 +19,7 @@ import (
 	"github.com/zmem-go/zmem/contrib/internal/progress"
 )
 
-// runLimit is how long one process may take. The longest is ristretto's forced collection, whose
-// 20 million blocks take half a minute to make.
+// runLimit is how long one process may take. The longest is ristretto's sort of 100 million records.
 const runLimit = 4 * time.Minute
 
 // run is one process: one work on one implementation.
@@ -44,7 +43,7 @@ func plannedRuns(works []work, match *regexp.Regexp, b *built) []run {
 			if missing || !match.MatchString(r.id()) {
 				continue
 			}
-			if r.bin = b.tests[w.pkg]; !r.pkg {
+			if r.bin = b.tests[testBinary(w.pkg, name)]; !r.pkg {
 				r.bin = b.programs[r.id()]
 			}
 			if r.bin != "" {
@@ -59,11 +58,7 @@ func (w work) implNames() []string {
 	if w.impls != nil {
 		return w.impls
 	}
-	var names []string
-	for _, im := range implementations {
-		names = append(names, im.name)
-	}
-	return names
+	return blockImpls
 }
 
 // results are the measurements of all rounds.
@@ -91,7 +86,7 @@ func measure(ctx context.Context, runs []run, opts options, raw io.Writer, bar *
 		for _, r := range inOrder(runs, round) {
 			bar.Set(done, fmt.Sprintf("round %d of %d: %s", round+1, opts.rounds, r.id()))
 			done++
-			if _, dead := res.missing[r.id()]; dead {
+			if _, dead := res.missing[r.id()]; dead || r.work.most > 0 && round >= r.work.most {
 				continue
 			}
 			out, err := r.do(ctx, opts)

@@ -21,13 +21,19 @@ type implementation struct {
 	module string // whose version is reported; none: the standard library
 	about  string // how it is used, for the page
 	tag    string // build tag, where go.mod does not have the module
+	exp    string // GOEXPERIMENT that it needs, so that its tests are a binary of its own
 	chart  bool   // is in the chart
 }
 
 var implementations = []implementation{
 	{
 		name: "zmem", label: "**zmem**", kind: ours, chart: true,
-		about: "`z.Calloc` and `z.Free`, with `-tags jemalloc`",
+		about: "`z.Calloc` and `z.Free`, `z.Allocator`, `z.Cursor` and `z.New`, `z.Buffer`, with " +
+			"`-tags jemalloc`",
+	},
+	{
+		name: "zmem-allocator", label: "**zmem**, Allocator", kind: ours,
+		about: "the list demo with `-tags jemalloc,allocator`",
 	},
 	{
 		name: "c", label: "C loop on jemalloc", kind: floor, chart: true,
@@ -35,7 +41,8 @@ var implementations = []implementation{
 	},
 	{
 		name: "go", label: "Go heap", kind: heap, chart: true,
-		about: "`make`, in a small process with `GOGC` at its default: an idle collector",
+		about: "`make` and `new`, in a small process with `GOGC` at its default: an idle collector; " +
+			"`bytes.Buffer`; `slices.SortFunc` on pointers to byte slices",
 	},
 	{
 		name: "go-busy", label: "Go heap, busy", kind: heap, chart: true,
@@ -44,7 +51,8 @@ var implementations = []implementation{
 	{
 		name: "ristretto", label: "ristretto/v2 z", kind: peer, chart: true,
 		module: "github.com/dgraph-io/ristretto/v2",
-		about:  "`z.Calloc` and `z.Free`, with `-tags jemalloc` on the same jemalloc",
+		about: "`z.Calloc` and `z.Free`, `z.Allocator`, `z.Buffer`, with `-tags jemalloc` on the same " +
+			"jemalloc",
 	},
 	{
 		name: "modernc", label: "modernc.org/memory", kind: peer, chart: true,
@@ -65,17 +73,26 @@ var implementations = []implementation{
 		name: "xdarkicex", label: "xDarkicex/memory", kind: peer, tag: "xdarkicex",
 		module: "github.com/xDarkicex/memory",
 		about: "`FreeList`, and `ShardedFreeList` where there are several goroutines: slots of one " +
-			"size, cleared after Allocate, since it does not",
+			"size, cleared after Allocate, since it does not; `Arena`",
 	},
 	{
 		name: "mmgo", label: "mm-go", kind: peer, tag: "mmgo",
 		module: "github.com/joetifa2003/mm-go",
-		about:  "its allocator on libc, calloc through cgo",
+		about:  "its allocator on libc, calloc through cgo; `typedarena` on that",
 	},
 	{
 		name: "memorymanager", label: "fmstephe/memorymanager", kind: peer, tag: "memorymanager",
 		module: "github.com/fmstephe/memorymanager",
 		about:  "`offheap.Store`, slabs from mmap; cleared after AllocSlice, since it does not",
+	},
+	{
+		name: "nuke", label: "nuke", kind: peer, tag: "nuke",
+		module: "github.com/ortuman/nuke",
+		about:  "`NewMonotonicArena`, one buffer on the Go heap",
+	},
+	{
+		name: "go-arena", label: "Go's arena experiment", kind: peer, exp: "arenas",
+		about: "package `arena`, with `GOEXPERIMENT=arenas`; an arena is made for every round",
 	},
 }
 
@@ -85,7 +102,8 @@ type work struct {
 	name  string // Benchmark<name>
 	title string
 	about string
-	impls []string // in the order of a round; none: all
+	impls []string // in the order of a round; none: blockImpls
+	most  int      // rounds, where one takes long; 0: as many as all
 
 	pkg      string    // folder of the Go benchmark
 	programs []program // or one program for each of impls
@@ -96,13 +114,28 @@ type work struct {
 // program does a work as a process.
 type program struct {
 	impl      string
+	pkg       string
 	tags      string
 	overlay   map[string]string // files of its package: what to take in their place
 	args      []string
 	quickArgs []string // with -quick
 }
 
-const demoPackage = "github.com/zmem-go/zmem/contrib/demo"
+// program's packages.
+const (
+	demoPackage     = "github.com/zmem-go/zmem/contrib/demo"
+	sortdemoPackage = "github.com/zmem-go/zmem/contrib/sortdemo"
+)
+
+// Who does which kind of work.
+var (
+	blockImpls = []string{
+		"zmem", "c", "go", "go-busy", "ristretto", "modernc", "arrow", "sync-pool", "xdarkicex", "mmgo",
+		"memorymanager",
+	}
+	arenaImpls  = []string{"zmem", "go", "ristretto", "xdarkicex", "mmgo", "nuke", "go-arena"}
+	bufferImpls = []string{"zmem", "go", "ristretto"}
+)
 
 var works = []work{
 	{
@@ -132,19 +165,13 @@ var works = []work{
 	{
 		name: "ListDemo", title: "The list demo, as a whole process",
 		about: "`contrib/demo -quiet`: a list of 2,000,001 nodes of 16 bytes is built, walked and " +
-			"freed, node by node. Time by the clock from start to exit.",
-		impls: []string{"zmem", "go", "ristretto"},
+			"freed, node by node; with an Allocator all at once. Time by the clock from start to exit.",
+		impls: []string{"zmem", "zmem-allocator", "go", "ristretto"},
 		programs: []program{
-			{
-				impl: "zmem", tags: "jemalloc",
-				args: []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"},
-			},
-			{impl: "go", args: []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"}},
-			{
-				impl: "ristretto", tags: "jemalloc",
-				overlay: map[string]string{"node_jemalloc.go": "demo/node_ristretto.go.txt"},
-				args:    []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"},
-			},
+			listDemo("zmem", "jemalloc", nil),
+			listDemo("zmem-allocator", "jemalloc,allocator", nil),
+			listDemo("go", "", nil),
+			listDemo("ristretto", "jemalloc", map[string]string{"node_jemalloc.go": "demo/node_ristretto.go.txt"}),
 		},
 	},
 	{
@@ -152,6 +179,61 @@ var works = []work{
 		about: "One `runtime.GC()` while a list of 20,000,000 nodes of 16 bytes is live.",
 		impls: []string{"zmem", "go", "ristretto"},
 	},
+	{
+		name: "Arena", title: "Allocating what is freed together", pkg: "arena", impls: arenaImpls,
+		about: "16 bytes are allocated and written to, again and again; when every goroutine has had a " +
+			"MiB, all is freed, the allocator itself too, and another one made, which counts. zmem's " +
+			"memory is always zero, ristretto's after AllocateAligned. With two goroutines, both use one " +
+			"allocator, and the time is that of all over the allocations of all: half the time of one " +
+			"goroutine is perfect.",
+	},
+	{
+		name: "BufferSlice", title: "Records of 8 bytes in a Buffer", pkg: "buffer", impls: bufferImpls,
+		about: "`SliceAllocate(8)`, and a write to it, into a Buffer of 256 KiB that is emptied when it is full.",
+	},
+	{
+		name: "BufferWrite", title: "Writes to a Buffer", pkg: "buffer", impls: bufferImpls,
+		about: "`Write` of 64 bytes into a Buffer of 256 KiB that is emptied when it is full.",
+	},
+	{
+		name: "BufferIterate", title: "Walking records", pkg: "buffer", impls: bufferImpls,
+		about: "`SliceIterate` over 65,536 records of 8 bytes, of which the first is looked at; the time is for one record.",
+	},
+	{
+		name: "BufferGrow", title: "Growing a Buffer", pkg: "buffer", impls: bufferImpls, most: 5,
+		about: "From 64 bytes to 1 GiB by writes of 64 KiB, in memory and in a temporary file.",
+	},
+	{
+		name: "BufferSort", title: "Sorting records", pkg: "buffer", impls: bufferImpls, most: 5,
+		about: "5 million records of 8 random bytes, as integers, and of 8 to 39 random bytes, as bytes; " +
+			"filling them in is not timed. On the Go heap, `slices.SortFunc` sorts pointers to them.",
+	},
+	{
+		name: "SortDemo", title: "100 million records, as a whole process", most: 3,
+		about: "`contrib/sortdemo -quiet -n 100000000 -cap 512MiB`: records of 8 bytes, 16 with their " +
+			"framing, are filled into a Buffer that is a file beyond 512 MiB, sorted and checked. Time by " +
+			"the clock from start to exit. (ristretto/v2 frames with 4 bytes: 12 a record.)",
+		impls: []string{"zmem", "ristretto"},
+		programs: []program{
+			sortDemo("zmem", nil),
+			sortDemo("ristretto", map[string]string{"buffer.go": "demo/buffer_ristretto.go.txt"}),
+		},
+	},
+}
+
+func listDemo(impl, tags string, overlay map[string]string) program {
+	return program{
+		impl: impl, pkg: demoPackage, tags: tags, overlay: overlay,
+		args: []string{"-quiet"}, quickArgs: []string{"-quiet", "-n", "20001"},
+	}
+}
+
+func sortDemo(impl string, overlay map[string]string) program {
+	return program{
+		impl: impl, pkg: sortdemoPackage, tags: "jemalloc", overlay: overlay,
+		args:      []string{"-quiet", "-n", "100000000", "-cap", "512MiB", "-dir", "/var/tmp"},
+		quickArgs: []string{"-quiet", "-n", "200000", "-cap", "1MiB", "-dir", "/var/tmp"},
+	}
 }
 
 // target is what a ratio of two medians has to be.
@@ -161,6 +243,7 @@ type target struct {
 	basis      string  // what base is, in words
 	limit, aim float64 // aim 0: none beyond the limit
 	atLeast    bool    // the ratio is base/got, of throughputs, and limit is the least
+	orTime     float64 // seconds; got may also be no more than this. 0: only the ratio counts
 }
 
 var targets = []target{
@@ -214,6 +297,86 @@ var targets = []target{
 		got: "ForcedGC/impl=zmem", base: "ForcedGC/impl=go",
 		limit: 0.03,
 	},
+	{
+		what: "Allocator, Allocate(16)", basis: "ristretto/v2",
+		got: "Arena/impl=zmem/call=Allocate/goroutines=1", base: "Arena/impl=ristretto/call=Allocate/goroutines=1",
+		limit: 0.75,
+	},
+	{
+		what: "Allocator, AllocateAligned(16)", basis: "ristretto/v2",
+		got: "Arena/impl=zmem/call=AllocateAligned/goroutines=1", base: "Arena/impl=ristretto/call=AllocateAligned/goroutines=1",
+		limit: 0.20,
+	},
+	{
+		what: "z.New of 16 bytes", basis: "Go's new (or 3 ns)",
+		got: "Arena/impl=zmem/call=New/goroutines=1", base: "Arena/impl=go/call=New/goroutines=1",
+		limit: 0.2, orTime: 3e-9,
+	},
+	{
+		what: "Two goroutines on one Allocator", basis: "ristretto/v2",
+		got: "Arena/impl=zmem/call=Allocate/goroutines=2", base: "Arena/impl=ristretto/call=Allocate/goroutines=2",
+		limit: 0.8,
+	},
+	{
+		what: "A Cursor's Allocate(16)", basis: "ristretto/v2's Allocate",
+		got: "Arena/impl=zmem/call=Cursor/goroutines=1", base: "Arena/impl=ristretto/call=Allocate/goroutines=1",
+		limit: 0.4,
+	},
+	{
+		what: "Throughput of two goroutines, a Cursor each", basis: "one goroutine",
+		got: "Arena/impl=zmem/call=Cursor/goroutines=2", base: "Arena/impl=zmem/call=Cursor/goroutines=1",
+		limit: 1.8, atLeast: true,
+	},
+	{
+		what: "List demo, Allocator", basis: "Go heap",
+		got: "ListDemo/impl=zmem-allocator", base: "ListDemo/impl=go",
+		limit: 0.8,
+	},
+	{
+		what: "Buffer, SliceAllocate(8)", basis: "ristretto/v2",
+		got: "BufferSlice/impl=zmem/size=8", base: "BufferSlice/impl=ristretto/size=8",
+		limit: 0.40,
+	},
+	{
+		what: "Buffer, Write of 64 bytes", basis: "bytes.Buffer",
+		got: "BufferWrite/impl=zmem/size=64", base: "BufferWrite/impl=go/size=64",
+		limit: 1.1,
+	},
+	{
+		what: "Buffer, walking records of 8 bytes", basis: "ristretto/v2",
+		got: "BufferIterate/impl=zmem/size=8", base: "BufferIterate/impl=ristretto/size=8",
+		limit: 0.6,
+	},
+	{
+		what: "Buffer, from 64 bytes to 1 GiB in memory", basis: "ristretto/v2",
+		got: "BufferGrow/impl=zmem/in=memory", base: "BufferGrow/impl=ristretto/in=memory",
+		limit: 0.40,
+	},
+	{
+		what: "Buffer, from 64 bytes to 1 GiB in a file", basis: "ristretto/v2",
+		got: "BufferGrow/impl=zmem/in=file", base: "BufferGrow/impl=ristretto/in=file",
+		limit: 0.50,
+	},
+	{
+		what: "SortUint64, 5M records of 8 bytes", basis: "ristretto/v2's SortSlice",
+		got: "BufferSort/impl=zmem/by=uint64/call=SortUint64", base: "BufferSort/impl=ristretto/by=uint64/call=SortSlice",
+		limit: 0.15,
+	},
+	{
+		what: "SortSlice, 5M records of 8 bytes", basis: "ristretto/v2's SortSlice",
+		got: "BufferSort/impl=zmem/by=uint64/call=SortSlice", base: "BufferSort/impl=ristretto/by=uint64/call=SortSlice",
+		limit: 0.50,
+	},
+	{
+		what: "SortBytes, 5M records of 8 to 39 bytes", basis: "ristretto/v2's SortSlice",
+		got: "BufferSort/impl=zmem/by=bytes/call=SortBytes", base: "BufferSort/impl=ristretto/by=bytes/call=SortSlice",
+		limit: 0.20,
+	},
+	{
+		what: "Sort demo, 100M records", basis: "ristretto/v2",
+		got: "SortDemo/impl=zmem", base: "SortDemo/impl=ristretto",
+		limit: 0.25,
+	},
 }
 
 // group is a set of bars in the chart: one case, for each implementation that is in the chart.
@@ -229,4 +392,5 @@ var groups = []group{
 	{"producer to\nconsumer", "ProducerConsumer", "size=32"},
 	{"mix of\nreal sizes", "Mixed", "sizes=etc/goroutines=1"},
 	{"1M live,\nrandom", "Replace", "size=32/live=1048576"},
+	{"16 bytes,\narena", "Arena", "call=AllocateAligned/goroutines=1"},
 }

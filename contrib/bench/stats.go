@@ -47,6 +47,7 @@ func (res *results) slower(got, than string) bool {
 type outcome struct {
 	target
 	ratio    float64
+	sec      float64 // an operation of got's
 	measured bool
 }
 
@@ -60,7 +61,7 @@ func (o outcome) verdict() string {
 	switch {
 	case !o.measured:
 		return "not measured"
-	case !better(o.limit):
+	case !better(o.limit) && (o.orTime == 0 || o.sec > o.orTime):
 		return "**missed**"
 	case o.aim != 0 && better(o.aim):
 		return "reached, and the aim"
@@ -77,7 +78,8 @@ func (res *results) outcomes(targets []target) []outcome {
 			got, base = base, got
 		}
 		r, ok := res.ratio(got, base)
-		all = append(all, outcome{t, r, ok})
+		sec, _, _ := res.median(t.got)
+		all = append(all, outcome{t, r, sec, ok})
 	}
 	return all
 }

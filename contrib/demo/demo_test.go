@@ -30,6 +30,15 @@ func TestDemo_Builds(t *testing.T) {
 			`\nAllocated memory: 31 MiB Objects: 2000001\n`,
 			`\nHeapAlloc: \d+ KiB\n`,
 		}},
+		{"jemalloc allocator", "", []string{
+			`^Nodes on: manual memory, on an Allocator\n`,
+			`\nAllocated memory: (3[1-9]|[4-6]\d) MiB Objects: \d\n`,
+			`\nHeapAlloc: \d+ KiB\n`,
+		}},
+		{"jemalloc allocator leak", "ZMEM_BACKEND=libc", []string{
+			`\nAllocated memory: (3[1-9]|[4-6]\d) MiB Objects: \d\n`,
+			`\nHeapAlloc: \d+ KiB\n`,
+		}},
 		{"jemalloc leak", "", []string{
 			`\nAllocated memory: 31 MiB Objects: 2000001\n`,
 			`\nHeapAlloc: \d+ KiB\n`,

@@ -3,6 +3,7 @@
 //
 //	go run ./demo                           the Go heap
 //	go run -tags jemalloc ./demo            manual memory, one z.Calloc a node
+//	go run -tags jemalloc,allocator ./demo  manual memory, all nodes on a z.Allocator
 package main
 
 import (

@@ -1,4 +1,4 @@
-//go:build jemalloc
+//go:build jemalloc && !allocator
 
 package main
 

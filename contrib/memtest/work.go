@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zmem-go/zmem/contrib/internal/resident"
+	"github.com/zmem-go/zmem/contrib/internal/splitmix"
 )
 
 // sampleEvery is short enough to show a cycle of a small run, and long enough to cost nothing.
@@ -63,7 +64,7 @@ func work(ctx context.Context, p plan, mem backend, emit func(event)) {
 }
 
 func (w *worker) cycles(ctx context.Context) error {
-	random := splitmix(w.plan.seed)
+	random := splitmix.Source(w.plan.seed)
 	var blocks int
 	for cycle := 1; cycle <= w.plan.cycles; cycle++ {
 		w.enter(w.plan.phase(cycle, up))
@@ -81,7 +82,7 @@ func (w *worker) cycles(ctx context.Context) error {
 		w.point(high, cycle)
 
 		w.enter(w.plan.phase(cycle, down))
-		toss := func() bool { return random.next()&1 == 0 }
+		toss := func() bool { return random.Next()&1 == 0 }
 		if err := w.down(ctx, w.plan.lo, toss); err != nil {
 			return err
 		}
@@ -98,12 +99,12 @@ func (w *worker) cycles(ctx context.Context) error {
 }
 
 // next returns the size of the next block on the way up; 0 when the top is reached.
-func (w *worker) next(random *splitmix) int64 {
+func (w *worker) next(random *splitmix.Source) int64 {
 	room := w.plan.hi - w.mem.inUse() - nodeSize
 	if room < 1 {
 		return 0
 	}
-	return min(1+int64(random.next()%uint64(w.plan.max)), room)
+	return min(1+int64(random.Next()%uint64(w.plan.max)), room)
 }
 
 func always() bool { return true }
@@ -186,15 +187,4 @@ func (w *worker) point(kind pointKind, cycle int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.emit(event{Point: &point{Kind: kind, Cycle: cycle, sample: w.now(), Stats: w.mem.stats()}})
-}
-
-// splitmix is the generator splitmix64. The C twin of this program has it too.
-type splitmix uint64
-
-func (s *splitmix) next() uint64 {
-	*s += 0x9e3779b97f4a7c15
-	x := uint64(*s)
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

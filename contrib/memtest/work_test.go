@@ -239,13 +239,3 @@ func TestWork_SamplesAlongTheWay(t *testing.T) {
 		}
 	}
 }
-
-// The generator must stay the one that memtestc has.
-func TestSplitmix(t *testing.T) {
-	s := splitmix(1234567)
-	for i, want := range []uint64{6457827717110365317, 3203168211198807973, 9817491932198370423} {
-		if got := s.next(); got != want {
-			t.Errorf("number %d is %d, want %d", i, got, want)
-		}
-	}
-}

@@ -7,6 +7,6 @@ import (
 	"fmt"
 )
 
-func read() (int64, error) {
-	return 0, fmt.Errorf("resident: %w: only Linux has /proc/self/statm", errors.ErrUnsupported)
+func read() (all, files int64, err error) {
+	return 0, 0, fmt.Errorf("resident: %w: only Linux has /proc/self/statm", errors.ErrUnsupported)
 }

@@ -1,0 +1,451 @@
+/* allocator.c: many small blocks from large chunks, freed together.
+ *
+ * An Allocator has a list of chunks. Under its lock, pieces are carved off them: large blocks, the
+ * memory of cursors, and windows, from which threads then allocate small blocks by one atomic add.
+ * There are several windows, made when first needed, and a thread chooses by the address of its
+ * stack, so that threads that allocate at once seldom add to the same word. A window's counter is
+ * its own, and 64 bits wide: however often adding to it fails, nothing else changes.
+ *
+ * Chunks are zero when they come. Reset keeps them, remembers how far each was carved, and only
+ * what is carved again below that mark is cleared.
+ *
+ * Locking: an Allocator's lock guards all of it but its windows' counters; `refs_lock` guards the
+ * table by ref, and is never held together with another lock.
+ */
+#include <string.h>
+
+#include "zm_internal.h"
+
+#define MIN_CHUNK 512
+#define MAX_CHUNK ((size_t)ZM_MAX_ALLOC)
+#define MIN_WINDOW 4096
+#define MAX_WINDOW 65536 /* of larger ones, less is lost at the end, but more with idle threads */
+#define MIN_SPARE 256    /* bytes; less is not worth being kept */
+#define HEAD sizeof(zm_window_t)
+
+typedef zm__chunk_t chunk_t;
+
+_Static_assert(HEAD == ZM__CACHE_LINE, "a window's head fills a cache line");
+
+zm_window_t zm_no_window = {.used = HEAD};
+
+/* ---- The table by ref ----------------------------------------------------------------------- */
+
+#define BUCKETS 1024 /* a power of two */
+
+static pthread_mutex_t refs_lock = PTHREAD_MUTEX_INITIALIZER;
+static zm_allocator_t *refs[BUCKETS];
+static uint64_t last_ref;
+
+void zm__allocator_show(zm_allocator_t *a)
+{
+    pthread_mutex_lock(&refs_lock);
+    a->ref = ++last_ref;
+    a->ref_next = refs[a->ref % BUCKETS];
+    refs[a->ref % BUCKETS] = a;
+    pthread_mutex_unlock(&refs_lock);
+}
+
+void zm__allocator_hide(zm_allocator_t *a)
+{
+    pthread_mutex_lock(&refs_lock);
+    zm_allocator_t **at = &refs[a->ref % BUCKETS];
+    while (*at && *at != a)
+        at = &(*at)->ref_next;
+    if (*at)
+        *at = a->ref_next;
+    pthread_mutex_unlock(&refs_lock);
+}
+
+uint64_t zm_allocator_ref(const zm_allocator_t *a)
+{
+    return a->ref;
+}
+
+zm_allocator_t *zm_allocator_from(uint64_t ref)
+{
+    pthread_mutex_lock(&refs_lock);
+    zm_allocator_t *a = refs[ref % BUCKETS];
+    while (a && a->ref != ref)
+        a = a->ref_next;
+    pthread_mutex_unlock(&refs_lock);
+    return a;
+}
+
+/* ---- Chunks: the lock is held, or nobody else has the Allocator -------------------------------
+ */
+
+static size_t round_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+static void count_chunk(zm_allocator_t *a, size_t size)
+{
+    a->allocated += size;
+    if (a->site)
+        zm__site_count(a->site, (int64_t)size, 1);
+}
+
+static void chunk_free(zm_allocator_t *a, chunk_t *c)
+{
+    a->allocated -= c->size;
+    if (a->site)
+        zm__site_count(a->site, -(int64_t)c->size, -1);
+    zm_free(c->base, c->size);
+    zm__meta_free(c);
+}
+
+/* Frees the list that starts at *from. */
+static void chunks_free(zm_allocator_t *a, chunk_t **from)
+{
+    chunk_t *c = *from;
+    *from = NULL;
+    while (c) {
+        chunk_t *next = c->next;
+        chunk_free(a, c);
+        c = next;
+    }
+}
+
+/* A chunk of that size that is in no list yet; NULL when out of memory. */
+static chunk_t *chunk_new(zm_allocator_t *a, size_t size)
+{
+    chunk_t *c = zm__meta_calloc(sizeof *c);
+    if (!c)
+        return NULL;
+    /* A batch of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from the
+     * system, each for a page fault. At the start of a cache line only where that is cheap: see
+     * backend_libc.c. */
+    void *base = NULL;
+    if (size >= 4096)
+        c->dirty = zm__alloc_batch(size, &base, 1) ? 0 : size;
+    else
+        base = zm_calloc_aligned(size, ZM__CACHE_LINE);
+    if (!base) {
+        zm__meta_free(c);
+        return NULL;
+    }
+    c->base = base;
+    c->size = size;
+    count_chunk(a, size);
+    return c;
+}
+
+/* Adds a chunk with room for `need` bytes: twice the last one if there is memory for that. */
+static chunk_t *chunk_add(zm_allocator_t *a, size_t need)
+{
+    chunk_t **at = a->current ? &a->current : &a->first;
+    size_t size = a->first_size;
+    for (; *at; at = &(*at)->next)
+        size = (*at)->size < MAX_CHUNK / 2 ? 2 * (*at)->size : MAX_CHUNK;
+    while (size < need && size < MAX_CHUNK)
+        size *= 2;
+    if (size < need)
+        size = need; /* 1 GiB and an alignment */
+    chunk_t *c = chunk_new(a, size);
+    if (!c && need < size)
+        c = chunk_new(a, need);
+    if (c) {
+        *at = c;
+        if (!a->current)
+            a->current = c;
+    }
+    return c;
+}
+
+/* Bytes to skip so that the next piece of the chunk is aligned. */
+static size_t padding(const chunk_t *c, size_t align)
+{
+    return (size_t)(-((uintptr_t)c->base + c->carved) & (align - 1));
+}
+
+static bool has_room(const chunk_t *c, size_t n, size_t align)
+{
+    size_t room = c->size - c->carved, pad = padding(c, align);
+    return pad <= room && n <= room - pad;
+}
+
+/* The chunk that has room for n aligned bytes, if need be a new one; NULL when out of memory. What
+ * is small moves on to it for good.
+ */
+static chunk_t *chunk_for(zm_allocator_t *a, size_t n, size_t align)
+{
+    chunk_t *c = a->current;
+    while (c && !has_room(c, n, align))
+        c = c->next;
+    /* A new chunk may start at any multiple of 16; n is at most 1 GiB, and so is align. */
+    if (!c && !(c = chunk_add(a, round_up(n + (align > 16 ? align : 0), MIN_CHUNK))))
+        return NULL;
+    if (n + align <= ZM_WINDOW_MAX_ALLOC + 2 * HEAD)
+        a->current = c;
+    return c;
+}
+
+/* Takes n bytes, for which it has room, off the chunk. */
+static void *carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
+{
+    size_t pad = padding(c, align);
+    size_t start = c->carved + pad;
+    c->carved = start + n;
+    a->idle += pad;
+    if (start < c->dirty)
+        memset(c->base + start, 0, c->dirty - start < n ? c->dirty - start : n);
+    return c->base + start;
+}
+
+/* ---- Windows: the lock is held ----------------------------------------------------------------
+ */
+
+/* n is a multiple of 8. */
+static void *window_take(zm_window_t *w, size_t n)
+{
+    uint64_t end = __atomic_add_fetch(&w->used, n, __ATOMIC_RELAXED);
+    return end <= w->size ? (unsigned char *)w + (end - n) : NULL;
+}
+
+/* A window with room for n bytes, at most ZM_WINDOW_MAX_ALLOC and a multiple of 8. */
+static zm_window_t *window_new(zm_allocator_t *a, size_t n)
+{
+    zm_window_t *w = a->spare;
+    if (w && n <= w->size - HEAD) {
+        a->spare = w->next;
+        a->idle -= w->size - HEAD;
+        return w;
+    }
+    chunk_t *c = chunk_for(a, HEAD + n, ZM__CACHE_LINE);
+    if (!c)
+        return NULL;
+    size_t size = c->size / 8, room = c->size - c->carved - padding(c, ZM__CACHE_LINE);
+    size = size < MIN_WINDOW ? MIN_WINDOW : size > MAX_WINDOW ? MAX_WINDOW : size;
+    if (room - HEAD - n < size) /* what would be left is no window for the likes of n */
+        size = room & ~(size_t)7;
+    w = carve(a, c, size, ZM__CACHE_LINE);
+    *w = (zm_window_t){.used = HEAD, .size = size};
+    a->idle += HEAD;
+    return w;
+}
+
+/* Keeps a window of which nothing was used for the next one. The first is as large as any that came
+ * after it.
+ */
+static void window_keep(zm_allocator_t *a, zm_window_t *w)
+{
+    zm_window_t **at = a->spare && a->spare->size > w->size ? &a->spare->next : &a->spare;
+    w->next = *at;
+    *at = w;
+    a->idle += w->size - HEAD;
+}
+
+/* ---- Allocators -------------------------------------------------------------------------------
+ */
+
+static void windows_end(zm_allocator_t *a)
+{
+    for (size_t i = 0; i < ZM_NUM_WINDOWS; i++)
+        a->windows[i] = &zm_no_window;
+    a->spare = NULL;
+}
+
+zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site)
+{
+    if (size > ZM_MAX_SIZE)
+        return NULL;
+    zm_allocator_t *a = zm__meta_calloc(sizeof *a);
+    if (!a)
+        return NULL;
+    a->first_size = MIN_CHUNK;
+    while (a->first_size < size)
+        a->first_size *= 2;
+    a->site = site;
+    a->first = a->current = chunk_new(a, a->first_size);
+    if (!a->first) {
+        zm__meta_free(a);
+        return NULL;
+    }
+    pthread_mutex_init(&a->lock, NULL);
+    windows_end(a);
+    zm__allocator_show(a);
+    return a;
+}
+
+zm_allocator_t *zm_allocator_new(size_t size)
+{
+    return zm__allocator_new(size, NULL);
+}
+
+void zm_allocator_release(zm_allocator_t *a)
+{
+    if (!a)
+        return;
+    zm__allocator_hide(a);
+    chunks_free(a, &a->first);
+    pthread_mutex_destroy(&a->lock);
+    zm__meta_free(a);
+}
+
+void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site)
+{
+    pthread_mutex_lock(&a->lock);
+    for (chunk_t *c = a->first; c; c = c->next) {
+        if (a->site)
+            zm__site_count(a->site, -(int64_t)c->size, -1);
+        if (site)
+            zm__site_count(site, (int64_t)c->size, 1);
+    }
+    a->site = site;
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* The slot of this thread: threads have stacks apart. */
+static zm_window_t **slot_of(zm_allocator_t *a)
+{
+    char here;
+    uint32_t page = (uint32_t)((uintptr_t)&here >> 12);
+    return &a->windows[page * 0x9e3779b1u >> (32 - ZM_WINDOW_BITS)];
+}
+
+void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
+{
+    n = round_up(n, 8);
+    pthread_mutex_lock(&a->lock);
+    void *p = window_take(__atomic_load_n(slot, __ATOMIC_RELAXED), n);
+    if (!p) { /* nobody else has refilled it meanwhile */
+        chunk_t *c = a->current;
+        zm_window_t *w = NULL;
+        if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8))
+            p = carve(a, c, n, 8);
+        else if ((w = window_new(a, n)))
+            p = window_take(w, n);
+        if (w)
+            __atomic_store_n(slot, w, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return p;
+}
+
+void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
+{
+    if (n > ZM_MAX_ALLOC || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
+        return NULL;
+    n = n ? round_up(n, 8) : 8;
+    if (align <= 8 && n <= ZM_WINDOW_MAX_ALLOC) {
+        zm_window_t **slot = slot_of(a);
+        void *p = window_take(__atomic_load_n(slot, __ATOMIC_ACQUIRE), n);
+        return p ? p : zm_allocator_refill(a, slot, n);
+    }
+    pthread_mutex_lock(&a->lock);
+    align = align < 8 ? 8 : align;
+    chunk_t *c = chunk_for(a, n, align);
+    void *p = c ? carve(a, c, n, align) : NULL;
+    pthread_mutex_unlock(&a->lock);
+    return p;
+}
+
+void *zm_allocator_allocate(zm_allocator_t *a, size_t n)
+{
+    return zm_allocator_allocate_aligned(a, n, 8);
+}
+
+void *zm_allocator_copy(zm_allocator_t *a, const void *src, size_t n)
+{
+    void *p = zm_allocator_allocate(a, n);
+    return p && n ? memcpy(p, src, n) : p;
+}
+
+void zm_allocator_reset(zm_allocator_t *a)
+{
+    for (chunk_t *c = a->first; c; c = c->next) {
+        if (c->dirty < c->carved)
+            c->dirty = c->carved;
+        c->carved = 0;
+    }
+    a->current = a->first;
+    a->idle = 0;
+    windows_end(a);
+}
+
+void zm_allocator_trim(zm_allocator_t *a, size_t max)
+{
+    chunk_t **at = &a->first, *last = NULL;
+    bool current_stays = false;
+    for (; *at && (*at)->size <= max; at = &(*at)->next) {
+        last = *at;
+        max -= last->size;
+        current_stays = current_stays || last == a->current;
+    }
+    chunks_free(a, at);
+    if (!current_stays)
+        a->current = last;
+    windows_end(a);
+}
+
+uint64_t zm_allocator_size(zm_allocator_t *a)
+{
+    uint64_t size = 0;
+    pthread_mutex_lock(&a->lock);
+    for (chunk_t *c = a->first; c; c = c->next)
+        size += c->carved;
+    size -= a->idle;
+    for (size_t i = 0; i < ZM_NUM_WINDOWS; i++) {
+        const zm_window_t *w = __atomic_load_n(&a->windows[i], __ATOMIC_ACQUIRE);
+        uint64_t used = __atomic_load_n(&w->used, __ATOMIC_RELAXED);
+        size -= used < w->size ? w->size - used : 0;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return size;
+}
+
+uint64_t zm_allocator_allocated(zm_allocator_t *a)
+{
+    pthread_mutex_lock(&a->lock);
+    uint64_t n = a->allocated;
+    pthread_mutex_unlock(&a->lock);
+    return n;
+}
+
+/* ---- Cursors ----------------------------------------------------------------------------------
+ */
+
+void zm_cursor_open(zm_cursor_t *k, zm_allocator_t *a)
+{
+    *k = (zm_cursor_t){.allocator = a};
+}
+
+void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
+{
+    if (n > ZM_MAX_ALLOC || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
+        return NULL;
+    size_t left = (size_t)k->left;
+    n = n ? n : 1;
+    if (n <= left) {
+        size_t pad = (size_t)((uintptr_t)(k->base + (left - n)) & (align - 1));
+        if (pad <= left - n) {
+            k->left -= (ptrdiff_t)(n + pad);
+            return k->base + k->left;
+        }
+    }
+    if (n + align > ZM_WINDOW_MAX_ALLOC)
+        return zm_allocator_allocate_aligned(k->allocator, n, align);
+    pthread_mutex_lock(&k->allocator->lock);
+    zm_window_t *w = window_new(k->allocator, round_up(n + align, 8));
+    pthread_mutex_unlock(&k->allocator->lock);
+    if (!w)
+        return NULL;
+    zm_cursor_close(k);
+    k->base = (unsigned char *)(w + 1);
+    k->left = (ptrdiff_t)(w->size - HEAD);
+    return zm_cursor_allocate(k, n, align);
+}
+
+void zm_cursor_close(zm_cursor_t *k)
+{
+    if (k->left >= MIN_SPARE) {
+        zm_window_t *w = (zm_window_t *)(void *)k->base - 1;
+        *w = (zm_window_t){.used = HEAD, .size = (HEAD + (size_t)k->left) & ~(size_t)7};
+        pthread_mutex_lock(&k->allocator->lock);
+        window_keep(k->allocator, w);
+        pthread_mutex_unlock(&k->allocator->lock);
+    }
+    k->left = 0;
+}

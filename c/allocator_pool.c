@@ -1,0 +1,99 @@
+/* allocator_pool.c: Allocators that wait for their next use.
+ *
+ * Those in the pool are empty, in a list, the one put in last at its head, and have no ref, so that
+ * what still carries the ref of their last life does not find the next one.
+ *
+ * Locking: a pool's lock is held only to move an Allocator in or out of the list.
+ */
+#include "zm_internal.h"
+
+#define MAX_KEPT ((size_t)400 << 20) /* bytes of chunks that one Allocator keeps */
+
+struct zm_allocator_pool {
+    pthread_mutex_t lock;
+    zm_allocator_t *first;
+    size_t len;
+    size_t cap;
+    bool asked; /* since zm_allocator_pool_trim was called last */
+};
+
+zm_allocator_pool_t *zm_allocator_pool_new(size_t cap)
+{
+    zm_allocator_pool_t *pool = zm__meta_calloc(sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->cap = cap;
+    pthread_mutex_init(&pool->lock, NULL);
+    return pool;
+}
+
+static zm_allocator_t *pop(zm_allocator_pool_t *pool)
+{
+    zm_allocator_t *a = pool->first;
+    if (a) {
+        pool->first = a->pool_next;
+        pool->len--;
+    }
+    return a;
+}
+
+zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool)
+{
+    if (!pool)
+        return NULL;
+    pthread_mutex_lock(&pool->lock);
+    pool->asked = true;
+    zm_allocator_t *a = pop(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (a)
+        zm__allocator_show(a);
+    return a;
+}
+
+zm_allocator_t *zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size)
+{
+    zm_allocator_t *a = zm_allocator_pool_take(pool);
+    return a ? a : zm_allocator_new(size);
+}
+
+void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
+{
+    if (!a)
+        return;
+    bool kept = false;
+    if (pool) {
+        zm__allocator_hide(a);
+        zm_allocator_reset(a);
+        zm_allocator_trim(a, MAX_KEPT);
+        pthread_mutex_lock(&pool->lock);
+        kept = pool->len < pool->cap;
+        if (kept) {
+            a->pool_next = pool->first;
+            pool->first = a;
+            pool->len++;
+        }
+        pthread_mutex_unlock(&pool->lock);
+    }
+    if (!kept)
+        zm_allocator_release(a);
+}
+
+bool zm_allocator_pool_trim(zm_allocator_pool_t *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    zm_allocator_t *a = pool->asked ? NULL : pop(pool);
+    pool->asked = false;
+    pthread_mutex_unlock(&pool->lock);
+    zm_allocator_release(a);
+    return a;
+}
+
+void zm_allocator_pool_release(zm_allocator_pool_t *pool)
+{
+    if (!pool)
+        return;
+    for (zm_allocator_t *a; (a = pop(pool));)
+        zm_allocator_release(a);
+    pthread_mutex_destroy(&pool->lock);
+    zm__meta_free(pool);
+}

@@ -1,0 +1,30 @@
+package c
+
+// #cgo noescape zm_sort
+// #cgo nocallback zm_sort
+// #include "zmem.h"
+import "C"
+
+import "unsafe"
+
+// SortKey is a zm_sort_key_t.
+type SortKey uint32
+
+// The keys of zmem.h.
+const (
+	SortBytes  = SortKey(C.ZM_SORT_BYTES)
+	SortUint64 = SortKey(C.ZM_SORT_UINT64)
+	SortInt64  = SortKey(C.ZM_SORT_INT64)
+)
+
+// Sort is zm_sort.
+func Sort(records []byte, key SortKey, off uintptr, scratch []byte, threads uint) (fault uintptr, err Err) {
+	var at C.size_t
+	err = Err(C.zm_sort(unsafe.Pointer(unsafe.SliceData(records)), C.size_t(len(records)),
+		C.zm_sort_key_t(key), C.size_t(off), unsafe.Pointer(unsafe.SliceData(scratch)),
+		C.size_t(len(scratch)), C.uint(threads), &at))
+	return uintptr(at), err
+}
+
+// SortScratch is zm_sort_scratch.
+func SortScratch(n uintptr) uintptr { return uintptr(C.zm_sort_scratch(C.size_t(n))) }

@@ -1,0 +1,404 @@
+/* test_oom_buffer.c: Buffers when memory runs out, and when system calls fail.
+ *
+ * Each operation runs with its first block or system call refused, then with its second, and so on
+ * until it gets through without one being refused. It may succeed all the same, where there is
+ * another way. Wherever it fails, nothing may have changed or been left behind, and the same call
+ * must succeed afterwards. The linker puts the functions here in front of the real ones.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+#define MAP_FROM ((size_t)2 << 20) /* that of buffer.c */
+
+/* ---- System calls that fail ------------------------------------------------------------------ */
+
+static bool armed;
+static const char *only; /* the function whose calls may fail, or NULL for all */
+static size_t countdown; /* calls until one fails */
+static int fails_with;
+static bool fired;
+
+static bool refused(const char *name)
+{
+    if (!armed || (only && strcmp(only, name) != 0) || --countdown > 0)
+        return false;
+    armed = false;
+    fired = true;
+    errno = fails_with;
+    return true;
+}
+
+/* name(params), which returns `failed` when it is refused. */
+#define WRAP(type, name, params, args, failed)                                                     \
+    type __real_##name params;                                                                     \
+    type __wrap_##name params;                                                                     \
+    type __wrap_##name params                                                                      \
+    {                                                                                              \
+        return refused(#name) ? (failed) : __real_##name args;                                     \
+    }
+
+WRAP(int, open, (const char *p, int flags, mode_t mode), (p, flags, mode), -1)
+WRAP(int, mkstemp, (char *p), (p), -1)
+WRAP(int, fstat, (int fd, struct stat *st), (fd, st), -1)
+WRAP(int, flock, (int fd, int op), (fd, op), -1)
+WRAP(ssize_t, pread, (int fd, void *p, size_t n, off_t at), (fd, p, n, at), -1)
+WRAP(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at), -1)
+WRAP(int, ftruncate, (int fd, off_t n), (fd, n), -1)
+WRAP(int, fallocate, (int fd, int mode, off_t from, off_t n), (fd, mode, from, n), -1)
+WRAP(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t at),
+     (p, n, prot, flags, fd, at), MAP_FAILED)
+WRAP(void *, mremap, (void *p, size_t old, size_t n, int flags, void *to), (p, old, n, flags, to),
+     MAP_FAILED)
+WRAP(int, msync, (void *p, size_t n, int flags), (p, n, flags), -1)
+
+/* ---- Operations ------------------------------------------------------------------------------ */
+
+static char dir[] = "/tmp/zmem-test-XXXXXX";
+static char path[sizeof dir + 8];
+static zm_buffer_t *buffer; /* what an operation works on, or makes */
+static void *scratch;
+static zm_cause_t cause;
+
+typedef struct operation {
+    const char *name;
+    void (*begin)(void);
+    int (*run)(void);
+    void (*end)(void);
+    int more; /* descriptors that it leaves open */
+} operation_t;
+
+static void fill(zm_buffer_t *b, size_t n)
+{
+    unsigned char *p = zm_buffer_add(b, n, NULL);
+    assert_non_null(p);
+    memset(p, 0x5a, n);
+}
+
+static void begin_nothing(void)
+{
+    buffer = NULL;
+}
+
+static void begin_heap(void)
+{
+    buffer = zm_buffer_new(0);
+    fill(buffer, 50);
+}
+
+static void begin_mapped(void)
+{
+    buffer = zm_buffer_new(MAP_FROM);
+    fill(buffer, MAP_FROM - 8);
+}
+
+static void begin_heap_spill(void)
+{
+    begin_heap();
+    assert_int_equal(zm_buffer_set_spill(buffer, 100, dir), ZM_OK);
+}
+
+static void begin_mapped_spill(void)
+{
+    begin_mapped();
+    assert_int_equal(zm_buffer_set_spill(buffer, MAP_FROM, dir), ZM_OK);
+}
+
+static void begin_tmp(void)
+{
+    assert_int_equal(zm_buffer_new_tmp(dir, 0, &buffer, NULL), ZM_OK);
+    fill(buffer, buffer->cap - buffer->len);
+}
+
+static void begin_file(void)
+{
+    assert_int_equal(zm_buffer_open(path, 0, &buffer, NULL), ZM_OK);
+    fill(buffer, buffer->cap - buffer->len);
+}
+
+static void begin_closed_file(void)
+{
+    begin_file();
+    assert_int_equal(zm_buffer_release(buffer, NULL), ZM_OK);
+    buffer = NULL;
+}
+
+static int run_new(void)
+{
+    buffer = zm_buffer_new(100);
+    return buffer ? ZM_OK : ZM_ENOMEM;
+}
+
+static int run_new_mapped(void)
+{
+    buffer = zm_buffer_new(MAP_FROM);
+    return buffer ? ZM_OK : ZM_ENOMEM;
+}
+
+static int run_new_tmp(void)
+{
+    return zm_buffer_new_tmp(dir, 0, &buffer, &cause);
+}
+
+static int run_open(void)
+{
+    return zm_buffer_open(path, 3 * MAP_FROM, &buffer, &cause);
+}
+
+static int run_set_spill(void)
+{
+    return zm_buffer_set_spill(buffer, 5000, dir);
+}
+
+static int run_grow(void)
+{
+    return zm_buffer_grow(buffer, 1000, &cause);
+}
+
+static int run_grow_mapped(void)
+{
+    return zm_buffer_grow(buffer, MAP_FROM, &cause);
+}
+
+static int run_sync(void)
+{
+    return zm_buffer_sync(buffer, &cause);
+}
+
+static int run_scratch(void)
+{
+    return zm_buffer_scratch(buffer, MAP_FROM, &scratch, &cause);
+}
+
+static void end(void)
+{
+    assert_int_equal(zm_buffer_release(buffer, NULL), ZM_OK);
+    unlink(path);
+}
+
+static void end_scratch(void)
+{
+    zm_buffer_scratch_free(buffer, scratch, MAP_FROM);
+    end();
+}
+
+static const operation_t operations[] = {
+    {"new", begin_nothing, run_new, end, 0},
+    {"new, mapped", begin_nothing, run_new_mapped, end, 0},
+    {"new_tmp", begin_nothing, run_new_tmp, end, 1},
+    {"open, new", begin_nothing, run_open, end, 1},
+    {"open, there", begin_closed_file, run_open, end, 1},
+    {"set_spill", begin_heap, run_set_spill, end, 0},
+    {"grow, heap", begin_heap, run_grow, end, 0},
+    {"grow, heap to mapping", begin_heap, run_grow_mapped, end, 0},
+    {"grow, mapping", begin_mapped, run_grow_mapped, end, 0},
+    {"grow, heap to file", begin_heap_spill, run_grow, end, 1},
+    {"grow, mapping to file", begin_mapped_spill, run_grow, end, 1},
+    {"grow, temporary file", begin_tmp, run_grow_mapped, end, 0},
+    {"grow, file", begin_file, run_grow_mapped, end, 0},
+    {"sync", begin_file, run_sync, end, 0},
+    {"scratch, memory", begin_heap, run_scratch, end_scratch, 0},
+    {"scratch, file", begin_tmp, run_scratch, end_scratch, 0},
+};
+
+/* ---- Running them ---------------------------------------------------------------------------- */
+
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 100; fd++)
+        n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
+/* Under the leak tag a stack that was seen once is kept, so that memory is held that was not. */
+#pragma weak zm_leak_sites
+
+/* What must be the same before and after a call that failed. */
+typedef struct world {
+    int files;
+    int64_t bytes, objects;
+    size_t live;
+    bool there; /* the file */
+    off_t size;
+    zm_buffer_t block;
+} world_t;
+
+static world_t look(void)
+{
+    world_t w;
+    memset(&w, 0, sizeof w); /* padding, too */
+    struct stat st;
+    w.files = open_files();
+    w.bytes = zm_num_alloc_bytes();
+    w.objects = zm_num_allocs();
+    w.live = zm_leak_sites ? 0 : fault_live();
+    w.there = stat(path, &st) == 0;
+    w.size = w.there ? st.st_size : 0;
+    if (buffer)
+        w.block = *buffer;
+    return w;
+}
+
+static void check_filled(void)
+{
+    if (buffer)
+        assert_true(all_are((char *)buffer->data + 8, 0x5a, buffer->len - 8));
+}
+
+/* Runs an operation with each point of failure; arm and disarm are for blocks or for calls. Returns
+ * how often it failed.
+ */
+static size_t run_with_failures(const operation_t *op, void (*arm)(size_t k), bool (*disarm)(void))
+{
+    size_t failures = 0;
+    bool more = true;
+    for (size_t k = 1; more; k++) {
+        assert_true(k < 1000);
+        op->begin();
+        world_t before = look();
+        cause = (zm_cause_t){NULL, 0};
+        arm(k);
+        int err = op->run();
+        more = disarm();
+        if (err) {
+            assert_true(more);
+            failures++;
+            world_t after = look();
+            assert_memory_equal(&before, &after, sizeof before);
+            check_filled();
+            if (err == ZM_ESYS)
+                assert_true(cause.what && cause.code == fails_with);
+            else
+                assert_int_equal(err, ZM_ENOMEM);
+            assert_int_equal(op->run(), ZM_OK);
+        }
+        check_filled();
+        assert_int_equal(open_files(), before.files + op->more);
+        op->end();
+        assert_counts(0, 0);
+        assert_null(fault_misuse());
+    }
+    assert_int_equal(rmdir(dir), 0); /* nothing was left in it */
+    assert_int_equal(mkdir(dir, 0700), 0);
+    return failures;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LEN(operations); i++) {
+        size_t failures = run_with_failures(&operations[i], fault_arm, fault_disarm);
+        print_message("    %s: failed %zu times\n", operations[i].name, failures);
+    }
+}
+
+static void arm_calls(size_t k)
+{
+    countdown = k;
+    fired = false;
+    armed = true;
+}
+
+static bool disarm_calls(void)
+{
+    armed = false;
+    return fired;
+}
+
+static void test_calls_fail(void **state)
+{
+    (void)state;
+    const int errors[] = {EIO, ENOMEM, ENOSPC};
+    for (size_t e = 0; e < LEN(errors); e++) {
+        fails_with = errors[e];
+        size_t failures = 0;
+        for (size_t i = 0; i < LEN(operations); i++)
+            failures += run_with_failures(&operations[i], arm_calls, disarm_calls);
+        print_message("    %s: failed %zu times\n", strerror(fails_with), failures);
+        assert_true(failures > 10);
+    }
+}
+
+/* Runs every operation while the first call of that function fails; returns how often one did. */
+static size_t run_all_with(const char *name, int code)
+{
+    size_t times = 0;
+    only = name;
+    fails_with = code;
+    for (size_t i = 0; i < LEN(operations); i++) {
+        operations[i].begin();
+        arm_calls(1);
+        assert_int_equal(operations[i].run(), ZM_OK);
+        times += disarm_calls();
+        check_filled();
+        operations[i].end();
+    }
+    only = NULL;
+    return times;
+}
+
+/* Calls that a signal may interrupt are made again. */
+static void test_signals(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"open", "mkstemp", "pread", "pwrite", "fallocate"};
+    size_t times = 0;
+    for (size_t i = 0; i < LEN(names); i++)
+        times += run_all_with(names[i], EINTR);
+    assert_true(times >= 10);
+}
+
+/* File systems that cannot reserve blocks, or make a file that has no name, are used another way.
+ */
+static void test_file_systems_without(void **state)
+{
+    (void)state;
+    run_all_with("fallocate", EOPNOTSUPP);
+    begin_nothing();
+    fails_with = EOPNOTSUPP;
+    only = "open";
+    arm_calls(1);
+    assert_int_equal(run_new_tmp(), ZM_OK);
+    disarm_calls();
+    only = NULL;
+    end();
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    if (!mkdtemp(dir))
+        return -1;
+    snprintf(path, sizeof path, "%s/buffer", dir);
+    return 0;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    if (!fault_init()) {
+        fprintf(stderr, "ZMEM_BACKEND names no backend\n");
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_calls_fail),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_file_systems_without),
+    };
+    return cmocka_run_group_tests_name("buffer, failures", tests, make_dir, remove_dir);
+}

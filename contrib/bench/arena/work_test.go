@@ -1,0 +1,122 @@
+package arena
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// blockSize is what every allocation asks for, in bytes, and what a node has.
+const blockSize = 16
+
+type node struct{ val, next uintptr }
+
+// round is after how many allocations of a goroutine everything is freed: 1 MiB.
+const round = 1 << 16
+
+// arena is what one implementation does. Each function allocates n times, one after the other, and
+// writes to what it got; one that is nil is something that the implementation does not have.
+type arena struct {
+	allocate func(n int) // blocks of blockSize bytes, not necessarily zero
+	aligned  func(n int) // zero blocks, aligned for a struct
+	node     func(n int) // nodes
+
+	// own is allocate for a goroutine that took something of its own from the arena.
+	own func(n int)
+
+	renew func() // frees everything, the arena itself included, and makes another like it
+	close func()
+}
+
+// implementation is one of those that are compared.
+type implementation struct {
+	name string
+	// open makes an arena that has room for n blocks at once.
+	open   func(n int) arena
+	shared bool // several goroutines may allocate from one arena
+}
+
+var implementations []implementation
+
+// register is for init functions, in the implementations' own files.
+func register(im implementation) { implementations = append(implementations, im) }
+
+// goroutineCounts are 1, 2 and GOMAXPROCS, as far as the processors go.
+func goroutineCounts() []int {
+	procs := runtime.GOMAXPROCS(0)
+	return slices.Compact([]int{1, min(2, procs), procs})
+}
+
+// inRounds has each of the goroutines call work again and again, until all have done n allocations
+// together. When all have done their part of a round, one of them calls between, before the next.
+// They wait for each other without going to sleep, which would take longer than a round.
+func inRounds(goroutines, n int, work func(iters int), between func()) {
+	var arrived, released atomic.Int64
+	one := func() {
+		turn := int64(0)
+		for left := n / goroutines; left > 0; left -= round {
+			work(min(left, round))
+			turn++
+			if arrived.Add(1) == turn*int64(goroutines) {
+				between()
+				released.Store(turn)
+			}
+			for released.Load() < turn {
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range goroutines - 1 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			one()
+		}()
+	}
+	one()
+	wg.Wait()
+}
+
+// BenchmarkArena allocates 16 bytes again and again, frees them all now and then, and makes a
+// new arena, which is part of the time. With several goroutines, all use one arena, and ns/op is the time for all over the
+// allocations of all: half the time with two is perfect.
+func BenchmarkArena(b *testing.B) {
+	calls := []struct {
+		name   string
+		of     func(a arena) func(n int)
+		shared bool
+	}{
+		{"Allocate", func(a arena) func(int) { return a.allocate }, true},
+		{"Cursor", func(a arena) func(int) { return a.own }, true},
+		{"AllocateAligned", func(a arena) func(int) { return a.aligned }, false},
+		{"New", func(a arena) func(int) { return a.node }, false},
+	}
+	for _, im := range implementations {
+		b.Run("impl="+im.name, func(b *testing.B) {
+			for _, c := range calls {
+				for _, g := range goroutineCounts() {
+					if g == 1 || c.shared && im.shared {
+						im.run(b, fmt.Sprintf("call=%s/goroutines=%d", c.name, g), g, c.of)
+					}
+				}
+			}
+		})
+	}
+}
+
+// run benchmarks one call of one implementation, if it has it.
+func (im implementation) run(b *testing.B, name string, goroutines int, call func(a arena) func(n int)) {
+	a := im.open(goroutines * round)
+	defer a.close()
+	allocate := call(a)
+	if allocate == nil {
+		return
+	}
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		inRounds(goroutines, b.N, allocate, a.renew)
+	})
+}

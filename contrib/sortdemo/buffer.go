@@ -1,0 +1,20 @@
+package main
+
+import (
+	"iter"
+
+	"github.com/zmem-go/zmem/z"
+)
+
+// buffer is what the records are in, and all that sortdemo asks of it, so that contrib/bench can put
+// another package's in its place.
+type buffer struct{ *z.Buffer }
+
+// newBuffer makes a buffer that moves to a file in dir beyond max bytes, if that is not 0.
+func newBuffer(max int, dir string) buffer {
+	return buffer{z.NewBuffer(0, "sortdemo").WithAutoMmap(max, dir)}
+}
+
+func (b buffer) tryGrow(n int) error       { return b.TryGrow(n) }
+func (b buffer) sort() error               { return b.SortUint64(0) }
+func (b buffer) records() iter.Seq[[]byte] { return b.Records() }

@@ -1,0 +1,351 @@
+package z
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// Allocator makes many small allocations for some nanoseconds each, which are freed together: by
+// Release, or by Reset for another round. It takes memory in chunks that double in size, and never
+// moves what it handed out.
+//
+// Any number of goroutines may allocate from one Allocator at once; Reset, TrimTo and Release need
+// it to themselves, without an allocation under way, or a use of what they free. An Allocator must
+// not be copied. A nil *Allocator allocates from the Go heap, where the collector frees what is no
+// longer in use, and its Reset, TrimTo and Release do nothing. Any other use of one after its
+// Release panics with "z: Allocator: use after Release", except for String.
+//
+// Chunks count in NumAllocBytes. Under the leak tag, Leaks names who made an Allocator that was not
+// released.
+type Allocator struct {
+	Ref uint64 // of this Allocator alone, in this process; see AllocatorFrom
+	Tag string // names what it is for, in Allocators and Leaks
+
+	// Windows (*c.Window) that goroutines allocate from, by where their stack is, so that those that
+	// do so at once seldom add to the same word. c.NoWindow, which is full, in the place of each
+	// that nobody needed yet, and of all of them after Release.
+	windows [c.NumWindows]unsafe.Pointer
+
+	core    unsafe.Pointer // *c.Allocator; nil after Release
+	mu      sync.Mutex     // guards cursors, and windows while one is replaced
+	cursors *Cursor        // those open, in a list
+}
+
+const maxAlloc = c.MaxAlloc
+
+var (
+	allocatorsMu sync.RWMutex
+	allocators   = map[uint64]*Allocator{} // by Ref
+)
+
+// NewAllocator makes an Allocator whose first chunk has sz bytes, rounded up to a power of two, at
+// least 512. Each further chunk is twice as large as the last, up to 1 GiB. The caller is to call
+// Release. A tag names what it is for; only the first is used.
+//
+// It panics where sz is negative and, with an error that is ErrOutOfMemory, where there is no
+// memory.
+func NewAllocator(sz int, tag ...string) *Allocator {
+	name := tagOf(tag)
+	checkSize(sz, math.MaxInt)
+	core := newAllocator(nil, uintptr(sz), name)
+	if core == nil {
+		panic(outOfMemory(sz))
+	}
+	return register(core, name)
+}
+
+func tagOf(tag []string) string {
+	if len(tag) > 0 {
+		return tag[0]
+	}
+	return ""
+}
+
+// checkSize panics where no Allocator can be asked for n bytes, at most max.
+func checkSize(n, max int) {
+	if n < 0 {
+		panic(fmt.Sprintf("z: Allocator: negative size %d", n))
+	}
+	if n > max {
+		panic(fmt.Sprintf("z: Allocator: size %d is more than %d", n, max))
+	}
+}
+
+func checkAlign(align int) {
+	if align <= 0 || align > c.MaxAlign || align&(align-1) != 0 {
+		panic(fmt.Sprintf("z: Allocator: alignment %d is not a power of two up to %d",
+			align, c.MaxAlign))
+	}
+}
+
+// register makes the Allocator of a core.
+func register(core *c.Allocator, tag string) *Allocator {
+	a := &Allocator{Ref: core.Ref(), Tag: tag, core: unsafe.Pointer(core)}
+	a.endWindows(0)
+	allocatorsMu.Lock()
+	defer allocatorsMu.Unlock()
+	allocators[a.Ref] = a
+	return a
+}
+
+// AllocatorFrom is the Allocator with that Ref, or nil where it was released: objects can carry the
+// number, also in manual memory, and another part of the program find their Allocator by it.
+func AllocatorFrom(ref uint64) *Allocator {
+	allocatorsMu.RLock()
+	defer allocatorsMu.RUnlock()
+	return allocators[ref]
+}
+
+// Allocators lists the Allocators that are not released, a line a tag, in the order of tags: how
+// many there are, and the bytes of their chunks.
+func Allocators() string {
+	type sum struct{ count, bytes uint64 }
+	sums := map[string]sum{}
+	allocatorsMu.RLock()
+	for _, a := range allocators {
+		s := sums[a.Tag]
+		sums[a.Tag] = sum{s.count + 1, s.bytes + a.mustCore().Allocated()}
+	}
+	allocatorsMu.RUnlock()
+	lines := make([]string, 0, len(sums))
+	for tag, s := range sums {
+		lines = append(lines, fmt.Sprintf("Tag: %s Num: %d Size: %d\n", tag, s.count, s.bytes))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// Allocate returns n zero bytes, aligned to 8, with length and capacity n. They are valid until
+// Reset, Release, or a TrimTo that frees their chunk, and are never passed to Free. Allocate(0) is
+// empty, not nil. n is rounded up to a multiple of 8.
+//
+// Allocate panics where n is negative or above MaxAlloc and, with an error that is ErrOutOfMemory,
+// where there is no memory; the Allocator stays as it was then.
+func (a *Allocator) Allocate(n int) []byte {
+	if a != nil && uint(n-1) < c.WindowMaxAlloc {
+		if p := a.take(uintptr(n)); p != nil {
+			return bytesAt(p, n)
+		}
+	}
+	return bytesAt(a.allocateRest(n, 8), n)
+}
+
+// AllocateAligned is Allocate, which aligns to 8 bytes and clears as well. The name is kept for
+// programs written for packages in which the two differ.
+func (a *Allocator) AllocateAligned(n int) []byte { return a.Allocate(n) }
+
+// AllocateAlign is Allocate with the first byte at a multiple of align bytes, a power of two up to
+// 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else.
+func (a *Allocator) AllocateAlign(n, align int) []byte {
+	checkAlign(align)
+	align = max(align, 8)
+	if a != nil && uint(n-1) < c.WindowMaxAlloc {
+		if p := a.takeAligned(uintptr(n), uintptr(align)); p != nil {
+			return bytesAt(p, n)
+		}
+	}
+	return bytesAt(a.allocateRest(n, align), n)
+}
+
+// Copy is Allocate(len(b)) with b copied in.
+func (a *Allocator) Copy(b []byte) []byte {
+	out := a.Allocate(len(b))
+	copy(out, b)
+	return out
+}
+
+// MaxAlloc is the largest number of bytes that one allocation may ask for: 1 GiB.
+func (a *Allocator) MaxAlloc() int { return maxAlloc }
+
+func roundUp8(n uintptr) uintptr { return (n + 7) &^ 7 }
+
+// take takes n bytes, at least 1, from this goroutine's window; nil where it is full.
+func (a *Allocator) take(n uintptr) unsafe.Pointer {
+	w := (*c.Window)(atomic.LoadPointer(a.slot()))
+	size := uint64(roundUp8(n))
+	end := atomic.AddUint64(&w.Used, size)
+	if end > w.Size {
+		return nil
+	}
+	return unsafe.Add(unsafe.Pointer(w), end-size)
+}
+
+// takeAligned is take for an alignment above 8.
+func (a *Allocator) takeAligned(n, align uintptr) unsafe.Pointer {
+	w := (*c.Window)(atomic.LoadPointer(a.slot()))
+	for {
+		used := atomic.LoadUint64(&w.Used)
+		if used >= w.Size {
+			return nil
+		}
+		p := unsafe.Add(unsafe.Pointer(w), used)
+		pad := padding(p, align)
+		end := used + uint64(pad+roundUp8(n))
+		if end > w.Size {
+			return nil
+		}
+		if atomic.CompareAndSwapUint64(&w.Used, used, end) {
+			return unsafe.Add(p, pad)
+		}
+	}
+}
+
+// slot is where this goroutine's window stands.
+func (a *Allocator) slot() *unsafe.Pointer {
+	p := stackPage()
+	return &a.windows[(p)%c.NumWindows]
+}
+
+// none is where allocations of no bytes start.
+var none uint64
+
+// allocateRest allocates what windows cannot, or not any more.
+//
+//go:noinline
+func (a *Allocator) allocateRest(n, align int) unsafe.Pointer {
+	if a == nil {
+		return heapAllocate(n, align)
+	}
+	core := a.mustCore()
+	checkSize(n, maxAlloc)
+	var p unsafe.Pointer
+	switch {
+	case n == 0:
+		p = unsafe.Pointer(&none)
+	case n+align-8 <= c.WindowMaxAlloc:
+		p = a.refill(core, uintptr(n+align-8))
+		p = unsafe.Add(p, padding(p, uintptr(align)))
+	default:
+		p = core.Allocate(uintptr(n), uintptr(align))
+	}
+	if p == nil {
+		panic(outOfMemory(n))
+	}
+	return p
+}
+
+// refill allocates n bytes for this goroutine from a new window.
+func (a *Allocator) refill(core *c.Allocator, n uintptr) unsafe.Pointer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slot := a.slot()
+	p, w := core.Refill((*c.Window)(*slot), n)
+	atomic.StorePointer(slot, unsafe.Pointer(w))
+	return p
+}
+
+// heapAllocate is what a nil Allocator does: n bytes of the Go heap, aligned.
+func heapAllocate(n, align int) unsafe.Pointer {
+	checkSize(n, MaxArrayLen)
+	if n == 0 {
+		return unsafe.Pointer(&none)
+	}
+	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, (n+align-1)/8)))
+	return unsafe.Add(p, padding(p, uintptr(align)))
+}
+
+// mustCore is the C side of an Allocator that was not released.
+func (a *Allocator) mustCore() *c.Allocator {
+	core := (*c.Allocator)(atomic.LoadPointer(&a.core))
+	if core == nil {
+		panic("z: Allocator: use after Release")
+	}
+	return core
+}
+
+// Size is the number of bytes used: allocations, each rounded up to a multiple of 8, what was too
+// little for the next one at the end of chunks and of the pieces that goroutines take of them, and
+// what Cursors hold. It is exact whenever no allocation is under way, and 0 for a nil Allocator.
+func (a *Allocator) Size() int {
+	if a == nil {
+		return 0
+	}
+	size := a.mustCore().Size()
+	for i := range a.windows {
+		w := (*c.Window)(atomic.LoadPointer(&a.windows[i]))
+		if used := atomic.LoadUint64(&w.Used); used < w.Size {
+			size -= w.Size - used
+		}
+	}
+	return int(size)
+}
+
+// Allocated is the number of bytes of all chunks; 0 for a nil Allocator.
+func (a *Allocator) Allocated() uint64 {
+	if a == nil {
+		return 0
+	}
+	return a.mustCore().Allocated()
+}
+
+// Reset ends the life of all that was allocated and keeps the chunks for what comes. Nothing is
+// cleared now: what had been handed out is cleared when it is handed out again. Cursors stay open.
+func (a *Allocator) Reset() {
+	if a != nil {
+		a.mustCore().Reset()
+		a.endWindows(0)
+	}
+}
+
+// TrimTo frees chunks, from the last one on, until they have at most max bytes, which may be none
+// of them; what was allocated from those freed is gone. The Allocator grows again when it needs to.
+func (a *Allocator) TrimTo(max int) {
+	checkSize(max, math.MaxInt)
+	if a != nil {
+		a.mustCore().Trim(uintptr(max))
+		a.endWindows(0)
+	}
+}
+
+// Release frees all chunks, and with them all that was allocated, and ends all Cursors. A second
+// Release does nothing.
+func (a *Allocator) Release() {
+	if core := a.close(); core != nil {
+		core.Release()
+	}
+}
+
+// close ends the use of a and returns what is to be freed; nil where there is nothing.
+func (a *Allocator) close() *c.Allocator {
+	if a == nil {
+		return nil
+	}
+	core := (*c.Allocator)(atomic.SwapPointer(&a.core, nil))
+	if core != nil {
+		allocatorsMu.Lock()
+		delete(allocators, a.Ref)
+		allocatorsMu.Unlock()
+		a.endWindows(-1)
+	}
+	return core
+}
+
+// endWindows takes all windows away, and those of cursors; left is what these have then.
+func (a *Allocator) endWindows(left int) {
+	for i := range a.windows {
+		atomic.StorePointer(&a.windows[i], unsafe.Pointer(c.NoWindow))
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k := a.cursors; k != nil; k = k.next {
+		k.base, k.left = unsafe.Pointer(&none), left
+	}
+}
+
+// String says how large the Allocator is.
+func (a *Allocator) String() string {
+	switch {
+	case a == nil:
+		return "Allocator: the Go heap"
+	case atomic.LoadPointer(&a.core) == nil:
+		return fmt.Sprintf("Allocator %d %q: released", a.Ref, a.Tag)
+	}
+	return fmt.Sprintf("Allocator %d %q: %d of %d bytes used", a.Ref, a.Tag, a.Size(), a.Allocated())
+}

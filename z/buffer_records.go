@@ -1,0 +1,117 @@
+package z
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// SliceAllocate appends a record of n bytes and returns them, to be written to. n may be 0.
+func (b *Buffer) SliceAllocate(n int) []byte {
+	k := b.ctl
+	if k == nil || n < 0 || uintptr(n)+frame >= k.Cap-k.Len {
+		must(b.grow("SliceAllocate", n, frame))
+		k = b.ctl
+	}
+	p := at(k.Data, k.Len)
+	k.Len += uintptr(n) + frame
+	putLE64(p, uint64(n))
+	return bytesAt(p, frame+n)[frame:]
+}
+
+// WriteSlice appends a record with the bytes of s.
+func (b *Buffer) WriteSlice(s []byte) { copy(b.SliceAllocate(len(s)), s) }
+
+// Slice returns the record at offset and the offset of the next one, which is -1 after the last. At
+// the end of the Buffer, and beyond, there is no record: Slice returns nil and -1. It panics where
+// the bytes at offset cannot be a record.
+func (b *Buffer) Slice(offset int) (record []byte, next int) {
+	k := b.use("Slice")
+	off := uintptr(offset)
+	if offset >= 0 && off >= k.Len {
+		return nil, -1
+	}
+	if off < k.Start || off > k.Len || !isRecord(k, off) {
+		panic(noRecord(off))
+	}
+	record = recordAt(k.Data, int(off))
+	end := off + frame + uintptr(len(record))
+	if end == k.Len {
+		return record, -1
+	}
+	return record, int(end)
+}
+
+// isRecord says whether there is a whole record at an offset from k.Start to k.Len. room wraps
+// around where it would be negative.
+func isRecord(k *c.Buffer, off uintptr) bool {
+	room := k.Len - off - frame
+	return room <= k.Len && le64(at(k.Data, off)) <= uint64(room)
+}
+
+//go:noinline
+func noRecord(off uintptr) string {
+	return fmt.Sprintf("z: Buffer: no record at offset %d", int(off))
+}
+
+// SliceIterate calls f with each record in turn, empty ones too, until it returns an error, which
+// SliceIterate returns. Records that f appends are visited as well.
+func (b *Buffer) SliceIterate(f func(record []byte) error) error {
+	k := b.use("SliceIterate")
+	off := k.Start
+	for {
+		room := int(k.Len-off) - frame
+		if room < 0 || uint(recordLen(k.Data, int(off))) > uint(room) {
+			break
+		}
+		record := recordAt(k.Data, int(off))
+		off += frame + uintptr(len(record))
+		if err := f(record); err != nil {
+			return err
+		}
+		k = b.use("SliceIterate")
+	}
+	if off < k.Len {
+		panic(noRecord(off))
+	}
+	return nil
+}
+
+// SliceOffsets returns the offset of each record, in Go memory; none for an empty Buffer.
+func (b *Buffer) SliceOffsets() []int {
+	var offsets []int
+	for off := range b.All() {
+		offsets = append(offsets, off)
+	}
+	return offsets
+}
+
+// All iterates over the records and their offsets. Those that the loop appends are visited as well.
+func (b *Buffer) All() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		k := b.use("All")
+		for off := k.Start; off < k.Len; k = b.use("All") {
+			if !isRecord(k, off) {
+				panic(noRecord(off))
+			}
+			record := recordAt(k.Data, int(off))
+			at := int(off)
+			off += frame + uintptr(len(record))
+			if !yield(at, record) {
+				return
+			}
+		}
+	}
+}
+
+// Records iterates over the records, as All does.
+func (b *Buffer) Records() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, record := range b.All() {
+			if !yield(record) {
+				return
+			}
+		}
+	}
+}

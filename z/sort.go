@@ -1,0 +1,401 @@
+package z
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// LessFunc says whether record l is to stand before record r. Both slices are valid during the call
+// only, and are not to be written to.
+type LessFunc func(l, r []byte) bool
+
+// Sorting with a LessFunc goes as sorting by keys does in C (see c/sort.c), one call of less in
+// place of one comparison: chunks that fit a processor's cache are sorted by an index, and merged,
+// two neighbours at a time, the left one copied out to scratch memory. Whatever less does, no record
+// is lost: where it panics, they are all there, in some order.
+
+// A chunk has at most chunkRecords records in chunkBytes bytes, or is one record.
+const (
+	chunkRecords = 1 << 14
+	chunkBytes   = 1 << 19
+	maxRuns      = 1 << 20 // of a range; in one for which these are too few chunks are larger
+)
+
+// chunkScale is by how many doublings chunks in a range of n bytes are larger.
+func chunkScale(n int) int {
+	return bits.Len64(uint64(n) / (frame * chunkRecords * maxRuns))
+}
+
+// maxWorkers bounds the scratch memory: a worker takes 640 KiB of it.
+const maxWorkers = 64
+
+// workerArea is the scratch memory of a worker while it sorts chunks: the index, twice, and the
+// records. An index is of uint32, which chunks of that scale never outgrow.
+func workerArea(n int) int {
+	return min((2*4*chunkRecords+chunkBytes)<<chunkScale(n), n/frame*8+n+16)
+}
+
+// runTable is the scratch memory for where runs start: as many as can be, and the end. Two
+// neighbouring chunks have more than chunkBytes bytes together, or more than chunkRecords records.
+func runTable(n int) int {
+	return 8 * (2*(n>>chunkScale(n))/(frame*chunkRecords) + 4)
+}
+
+// sortScratch is the scratch memory that sortRecords needs for n bytes, in bytes: at most n/2 and
+// 64 MiB.
+func sortScratch(n, workers int) int {
+	workers = min(workers, maxWorkers)
+	return runTable(n) + 8 + max(workers*workerArea(n), n/2)
+}
+
+// sortRecords sorts framed records in place by less, those of which neither is less staying in their
+// order. scratch is manual memory of sortScratch bytes. less is called by one goroutine after the
+// other, or, where there are several workers, by as many at once. An error says which record does not
+// end within the range; nothing was changed then.
+func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
+	workers = min(workers, maxWorkers)
+	skip := int(-uintptr(startOf(scratch)) & 7)
+	table := runTable(len(data))
+	s := sorter{
+		data:    data,
+		runs:    numbersAt[uint64](scratch[skip:], table/8),
+		scratch: scratch[skip+table : sortScratch(len(data), workers)],
+		less:    less,
+		workers: workers,
+	}
+	if err := s.findChunks(); err != nil {
+		return err
+	}
+	runTasks(workers, len(s.runs)-1, s.sortChunk)
+	for len(s.runs) > 2 {
+		s.mergePairs()
+	}
+	return nil
+}
+
+// sortKeys sorts framed records in place by a key in C; see zm_sort. scratch is of c.SortScratch
+// bytes.
+func sortKeys(data, scratch []byte, key c.SortKey, off int) error {
+	at, err := c.Sort(data, key, uintptr(off), scratch, 0)
+	if err == c.EINVAL && int(at) < len(data) {
+		if e := checkRecord(data, int(at)); e != nil {
+			return e
+		}
+		return &recordError{int(at), fmt.Sprintf("its %d bytes have no 8 at %d",
+			recordLen(startOf(data), int(at)), off)}
+	}
+	return wrap("sort", err)
+}
+
+// checkRecord returns an error unless a whole record stands at off.
+func checkRecord(data []byte, off int) error {
+	room := len(data) - off - frame
+	if room < 0 {
+		return &recordError{off, fmt.Sprintf("only %d bytes", room+frame)}
+	}
+	if n := binary.LittleEndian.Uint64(data[off:]); n > uint64(room) {
+		return &recordError{off, fmt.Sprintf("%d bytes, of which %d are there", n, room)}
+	}
+	return nil
+}
+
+// recordError is what is wrong with the record at off.
+type recordError struct {
+	off  int
+	what string
+}
+
+func (e *recordError) Error() string {
+	return fmt.Sprintf("%v at offset %d: %s", ErrNoRecord, e.off, e.what)
+}
+
+func (e *recordError) Unwrap() error { return ErrNoRecord }
+
+// sorter is a sort under way.
+type sorter struct {
+	data    []byte
+	runs    []uint64 // offsets at which chunks start, later runs, and the end
+	scratch []byte   // the rest of it
+	less    LessFunc
+	workers int
+}
+
+// findChunks checks all records and cuts them into chunks.
+func (s *sorter) findChunks() error {
+	scale := chunkScale(len(s.data))
+	chunks, start, n := 0, 0, 0
+	for at := 0; at < len(s.data); n++ {
+		if err := checkRecord(s.data, at); err != nil {
+			return err
+		}
+		end := at + frame + recordLen(startOf(s.data), at)
+		if at == 0 || n == chunkRecords<<scale || end-start > chunkBytes<<scale {
+			s.runs[chunks] = uint64(at)
+			chunks++
+			start, n = at, 0
+		}
+		at = end
+	}
+	s.runs[chunks] = uint64(len(s.data))
+	s.runs = s.runs[:chunks+1]
+	return nil
+}
+
+// sortChunk sorts chunk i.
+func (s *sorter) sortChunk(worker, i int) {
+	data := s.data[s.runs[i]:s.runs[i+1]]
+	base := startOf(data)
+	n := 0
+	for at := 0; at < len(data); n++ {
+		at += frame + recordLen(base, at)
+	}
+	if n < 2 {
+		return
+	}
+	area := s.scratch[worker*workerArea(len(s.data))&^7:]
+	index, tmp := numbersAt[uint32](area, n), numbersAt[uint32](area[4*n:], n)
+	for i, at := 0, 0; i < n; i++ {
+		index[i] = uint32(at)
+		at += frame + recordLen(base, at)
+	}
+	index = sortIndex(base, index, tmp, s.less)
+	out := area[8*n:][:len(data)]
+	to := 0
+	for _, at := range index {
+		size := frame + recordLen(base, int(at))
+		copyRecord(unsafe.Add(startOf(out), to), unsafe.Add(base, at), size)
+		to += size
+	}
+	copy(data, out)
+}
+
+// sortIndex sorts the records at base, whose offsets stand in index, and returns their offsets in
+// order, in index or in tmp. It is a merge sort from the bottom up.
+func sortIndex(base unsafe.Pointer, index, tmp []uint32, less LessFunc) []uint32 {
+	const few = 6
+	for i := 0; i < len(index); i += few {
+		insertIndex(base, index[i:min(i+few, len(index))], less)
+	}
+	for width := few; width < len(index); width *= 2 {
+		for i := 0; i < len(index); i += 2 * width {
+			mid, end := min(i+width, len(index)), min(i+2*width, len(index))
+			mergeIndex(base, tmp[i:end], index[i:mid], index[mid:end], less)
+		}
+		index, tmp = tmp, index
+	}
+	return index
+}
+
+// insertIndex sorts a few records by insertion.
+func insertIndex(base unsafe.Pointer, index []uint32, less LessFunc) {
+	for i := 1; i < len(index); i++ {
+		x := index[i]
+		rec := recordAt(base, int(x))
+		j := i
+		for ; j > 0 && less(rec, recordAt(base, int(index[j-1]))); j-- {
+			index[j] = index[j-1]
+		}
+		index[j] = x
+	}
+}
+
+// mergeIndex merges left and right into out, from both ends at once: those are two chains of calls, of
+// which neither waits for the other. No branch depends on what less says, since the processor would
+// guess it wrong every second time.
+func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
+	l, r, o := left, right, out
+	for len(l) > 0 && len(r) > 0 {
+		front, back := 0, 0 // how many of the right ones were taken
+		k := min(len(l), len(r))
+		for i := range k {
+			x, y := l[i-front], r[front]
+			takeRight := 0
+			if less(recordAt(base, int(y)), recordAt(base, int(x))) {
+				takeRight = 1
+			}
+			if takeRight != 0 {
+				x = y
+			}
+			o[i] = x
+			front += takeRight
+
+			x, y = l[len(l)-1-(i-back)], r[len(r)-1-back]
+			takeRight = 1
+			if less(recordAt(base, int(y)), recordAt(base, int(x))) {
+				takeRight = 0
+			}
+			if takeRight != 0 {
+				x = y
+			}
+			o[len(o)-1-i] = x
+			back += takeRight
+		}
+		if front+back > len(r) || 2*k-front-back > len(l) {
+			// less contradicts itself, and some were taken twice: any order is as good
+			copy(out[copy(out, left):], right)
+			return
+		}
+		l, r, o = l[k-front:len(l)-(k-back)], r[front:len(r)-back], o[k:len(o)-k]
+	}
+	copy(o[copy(o, l):], r)
+}
+
+// mergePairs halves the number of runs. Where it is odd the first run waits, so that the left one
+// of a pair is not often the larger.
+func (s *sorter) mergePairs() {
+	first := (len(s.runs) - 1) % 2
+	for i := first; i+2 < len(s.runs); {
+		i += s.mergeSome(s.runs[i:])
+	}
+	n := first
+	for i := first; i < len(s.runs); i += 2 {
+		s.runs[n] = s.runs[i]
+		n++
+	}
+	s.runs = s.runs[:n]
+}
+
+// mergeSome merges as many pairs of the first runs, at least one, as there is scratch memory for at
+// once, and returns how many runs those were.
+func (s *sorter) mergeSome(runs []uint64) int {
+	var at [256]int // where in the scratch memory the left run of a pair goes
+	pairs, used := 0, 0
+	for ; 2*pairs+2 < len(runs) && pairs < len(at); pairs++ {
+		size := int(runs[2*pairs+1] - runs[2*pairs])
+		if size > len(s.scratch)-used {
+			break
+		}
+		at[pairs] = used
+		used += size
+	}
+	if pairs == 0 {
+		s.mergeLarge(s.data[runs[0]:runs[2]], int(runs[1]-runs[0]))
+		return 2
+	}
+	runTasks(s.workers, pairs, func(_, i int) {
+		run := runs[2*i : 2*i+3]
+		mergeRuns(s.data[run[0]:run[2]], int(run[1]-run[0]), s.scratch[at[i]:], s.less)
+	})
+	return 2 * pairs
+}
+
+// mergeRuns merges the runs data[:mid] and data[mid:].
+func mergeRuns(data []byte, mid int, scratch []byte, less LessFunc) {
+	left := scratch[:mid]
+	copy(left, data)
+	l, r := 0, mid // the gap in front of r has always just the room of left[l:]
+	defer func() { copy(data[r-(mid-l):r], left[l:]) }()
+	if mid == 0 || mid == len(data) {
+		return
+	}
+	pl, pr := startOf(left), startOf(data)
+	x, y := recordAt(pl, l), recordAt(pr, r)
+	for {
+		out := unsafe.Add(pr, r-(mid-l))
+		if less(y, x) {
+			size := frame + len(y)
+			copyRecord(out, unsafe.Add(pr, r), size)
+			if r += size; r == len(data) {
+				return
+			}
+			y = recordAt(pr, r)
+		} else {
+			size := frame + len(x)
+			copyRecord(out, unsafe.Add(pl, l), size)
+			if l += size; l == mid {
+				return
+			}
+			x = recordAt(pl, l)
+		}
+	}
+}
+
+// mergeLarge merges the runs data[:mid] and data[mid:] where the left one may be larger than the
+// scratch memory, the right one then being smaller. The left one is cut in the middle, and the right
+// one where the record there would be put; the two inner pieces change places, and two smaller
+// merges are left.
+func (s *sorter) mergeLarge(data []byte, mid int) {
+	base := startOf(data)
+	for 0 < mid && mid < len(data) {
+		if mid <= len(s.scratch) {
+			mergeRuns(data, mid, s.scratch, s.less)
+			return
+		}
+		cut, next := 0, 0 // the last record that starts in the first half, or the one behind it
+		for next <= mid/2 {
+			cut = next
+			next += frame + recordLen(base, next)
+		}
+		if next < mid {
+			cut = next
+		}
+		right := mid
+		for right < len(data) && s.less(recordAt(base, right), recordAt(base, cut)) {
+			right += frame + recordLen(base, right)
+		}
+		moved := right - mid
+		copy(s.scratch, data[mid:right])
+		copy(data[cut+moved:], data[cut:mid])
+		copy(data[cut:], s.scratch[:moved])
+		s.mergeLarge(data[:cut+moved], cut)
+		data, mid = data[cut+moved:], mid-cut
+		base = startOf(data)
+		if frame+recordLen(base, 0) == mid {
+			return // one record, none of the right ones is less
+		}
+	}
+}
+
+// runTasks calls task(worker, i) for each i below n, by as many goroutines at once, which have
+// ended when it returns. Where one panics or exits, so does runTasks, once the others have come to
+// the end of a task.
+func runTasks(workers, n int, task func(worker, i int)) {
+	workers = min(workers, n)
+	if workers <= 1 {
+		for i := range n {
+			task(0, i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	panics := make([]any, workers)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			done := false
+			defer func() {
+				if !done {
+					panics[w] = recover() // nil after runtime.Goexit
+					failed.Store(true)
+				}
+				wg.Done()
+			}()
+			for !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					break
+				}
+				task(w, i)
+			}
+			done = true
+		}()
+	}
+	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
+	if failed.Load() {
+		runtime.Goexit()
+	}
+}
