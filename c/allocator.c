@@ -21,6 +21,12 @@
 #define MIN_WINDOW 4096
 #define MAX_WINDOW 65536 /* of larger ones, less is lost at the end, but more with idle threads */
 #define MIN_SPARE 256    /* bytes; less is not worth being kept */
+
+/* Chunks of these sizes are asked for without calloc, to be cleared by us as they are used:
+ * jemalloc answers calloc with new pages of the system there, at a fault each. Smaller ones can
+ * start at a cache line, and larger ones are new pages anyhow, which need no clearing. */
+#define MIN_REUSED 4096
+#define MAX_REUSED ((size_t)4 << 20)
 #define HEAD sizeof(zm_window_t)
 
 typedef zm__chunk_t chunk_t;
@@ -114,14 +120,11 @@ static chunk_t *chunk_new(zm_allocator_t *a, size_t size)
     chunk_t *c = zm__meta_calloc(sizeof *c);
     if (!c)
         return NULL;
-    /* A batch of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from the
-     * system, each for a page fault. At the start of a cache line only where that is cheap: see
-     * backend_libc.c. */
     void *base = NULL;
-    if (size >= 4096)
+    if (size >= MIN_REUSED && size <= MAX_REUSED)
         c->dirty = zm__alloc_batch(size, &base, 1) ? 0 : size;
     else
-        base = zm_calloc_aligned(size, ZM__CACHE_LINE);
+        base = zm_calloc_aligned(size, size < MIN_REUSED ? ZM__CACHE_LINE : 16);
     if (!base) {
         zm__meta_free(c);
         return NULL;
