@@ -106,7 +106,8 @@ static zm_magazine_t *magazine_new(unsigned cls)
 
 /* Fills an empty magazine from the backend, as far as there is memory and the limit allows. What
  * the backend gave first, mostly the lowest address, comes out first: a program that allocates much
- * in a row walks up the memory, which the hardware prefetches.
+ * in a row walks up the memory, which the hardware prefetches. Returns ZM_OK where there is a block
+ * in it then, else ZM_ENOMEM or ZM_ELIMIT.
  */
 static int magazine_fill(unsigned cls, zm_magazine_t *m)
 {

@@ -118,6 +118,7 @@ type LeakBlock struct {
 	Block uintptr
 	Size  uint64
 	Site  *Site
+	ref   uint64
 }
 
 // What LeakFault.Kind says is wrong.
@@ -238,6 +239,7 @@ const (
 	_ = -(unsafe.Offsetof(LeakBlock{}.Block) ^ unsafe.Offsetof(C.zm_leak_block_t{}.block))
 	_ = -(unsafe.Offsetof(LeakBlock{}.Size) ^ unsafe.Offsetof(C.zm_leak_block_t{}.size))
 	_ = -(unsafe.Offsetof(LeakBlock{}.Site) ^ unsafe.Offsetof(C.zm_leak_block_t{}.site))
+	_ = -(unsafe.Offsetof(LeakBlock{}.ref) ^ unsafe.Offsetof(C.zm_leak_block_t{}.ref))
 
 	_ = -(unsafe.Sizeof(LeakFault{}) ^ C.sizeof_zm_leak_fault_t)
 	_ = -(unsafe.Offsetof(LeakFault{}.Kind) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.kind))

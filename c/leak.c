@@ -272,16 +272,18 @@ size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap)
             if (!r->block)
                 continue;
             if (n < cap)
-                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site};
+                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site, 0};
             n++;
         }
         pthread_mutex_unlock(&shard->lock);
     }
-    return n;
+    return n + zm__allocator_chunks(out + (n < cap ? n : cap), n < cap ? cap - n : 0);
 }
 
 bool zm_leak_read(const zm_leak_block_t *b, size_t offset, void *out, size_t n)
 {
+    if (b->ref)
+        return zm__allocator_read(b, offset, out, n);
     pthread_once(&once, init_locks);
     record_shard_t *shard = shard_of(b->block);
     pthread_mutex_lock(&shard->lock);

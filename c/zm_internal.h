@@ -260,6 +260,10 @@ zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
 /* Counts the chunks as another site's from now on. */
 void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);
 
+/* zm_leak_blocks and zm_leak_read for the chunks of all Allocators that have a site. */
+size_t zm__allocator_chunks(zm_leak_block_t *out, size_t cap);
+bool zm__allocator_read(const zm_leak_block_t *chunk, size_t offset, void *out, size_t n);
+
 /* Gives an Allocator a new ref; and takes it away, so that nobody finds it. */
 void zm__allocator_show(zm_allocator_t *a);
 void zm__allocator_hide(zm_allocator_t *a);

@@ -546,9 +546,9 @@ int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const
  */
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
 
-/* Writes the live blocks to out[0..cap), in no order, and returns how many there are, as
- * zm_leak_sites does. By the time it returns, other threads may have freed some: do not touch them,
- * but use zm_leak_read.
+/* Writes the live blocks, and the chunks of live Allocators that have a site as far as they are
+ * carved, to out[0..cap), in no order, and returns how many there are, as zm_leak_sites does. By
+ * the time it returns, other threads may have freed some: do not touch them, but use zm_leak_read.
  */
 size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap);
 

@@ -15,20 +15,21 @@ const findingOff = ""
 // maxPerBlock is how many Go pointers of one block are listed.
 const maxPerBlock = 8
 
-// FindGoPointers looks for Go pointers in manual memory, where there must be none (see the package's
-// two rules), and lists those that it finds, by where the blocks were allocated:
+// FindGoPointers looks for Go pointers in manual memory, where there must be none (see the
+// package's two rules), and lists those that it finds, by where the blocks were allocated:
 //
 //	fmt.Print(z.FindGoPointers())
 //
-// It reads every word of every live block at a multiple of the word's size. A word counts as a Go
-// pointer if the runtime has ever had a heap object or a stack in the page that it points to. So what
-// is listed may have been freed already, which is the worst case, or be pinned (runtime.Pinner),
-// which is none; a number is taken for a pointer only where it happens to lie there. Of one block the
-// first eight are listed. Pointers to global variables are harmless, and not listed.
+// It reads every word, at a multiple of the word's size, of every live block and of the chunks of
+// Allocators as far as they are in use, but not of Buffers. A word counts as a Go pointer if the
+// runtime has ever had a heap object or a stack in the page that it points to. So what is listed
+// may have been freed already, which is the worst case, or be pinned (runtime.Pinner), which is
+// none; a number is taken for a pointer only where it happens to lie there. Of one block, or chunk,
+// the first eight are listed. Pointers to global variables are harmless, and not listed.
 //
-// Nothing is stopped. A block that lives throughout the call is read, in pieces of 64 KiB during each
-// of which nobody can free it; those that come or go meanwhile may be missed. It takes a second or
-// two for a GiB, and 24 bytes of Go memory a live block.
+// Nothing is stopped. A block that lives throughout the call is read, in pieces of 64 KiB during
+// each of which nobody can free it; those that come or go meanwhile may be missed. It takes a
+// second or two for a GiB, and 24 bytes of Go memory a live block.
 func FindGoPointers() GoPointers {
 	type place struct {
 		site   *c.Site

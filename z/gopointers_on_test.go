@@ -216,3 +216,33 @@ func TestFindGoPointers_WhileOthersAllocate(t *testing.T) {
 	wg.Wait()
 	z.Free(b)
 }
+
+// An Allocator is where most structs lie; what it had before a Reset is no matter.
+func TestFindGoPointers_Allocator(t *testing.T) {
+	parent := new(int)
+	a := z.NewAllocator(4096, "nodes")
+	defer a.Release()
+	node := func() *planted {
+		n := int(unsafe.Sizeof(planted{}))
+		return (*planted)(unsafe.Pointer(&a.AllocateAligned(n)[0]))
+	}
+	for range 1000 {
+		node().next = node()
+	}
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Errorf("without Go pointers:\n%s", got)
+	}
+	p := node()
+	plant(&p.parent, unsafe.Pointer(parent))
+	got := z.FindGoPointers()
+	if len(got) != 1 || got[0].Block+uintptr(got[0].Offset) != uintptr(unsafe.Pointer(&p.parent)) ||
+		got[0].Tag != "nodes" || !strings.Contains(got.String(), "TestFindGoPointers_Allocator") {
+		t.Errorf("found:\n%s", got)
+	}
+	a.Reset()
+	node()
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Errorf("after Reset:\n%s", got)
+	}
+	runtime.KeepAlive(parent)
+}

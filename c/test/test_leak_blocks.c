@@ -93,12 +93,46 @@ static void test_another_block(void **state)
     leak_free(p, 100);
 }
 
+/* An Allocator's chunks are listed as far as they are carved, while it lives. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    char out[4096];
+    zm_leak_block_t list[8];
+    zm_allocator_t *a = zm_leak_allocator_new(16384, "nodes", 5, pcs, LEN(pcs));
+    zm_allocator_t *other = zm_allocator_new(16384); /* of nobody */
+    char *p = zm_allocator_allocate(a, 4000), *q = zm_allocator_allocate(a, 30000);
+    memset(p, 'p', 4000);
+    memset(q, 'q', 30000);
+    assert_int_equal(zm_leak_blocks(list, LEN(list)), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const zm_leak_block_t *b = &list[i];
+        const char *mine = (uintptr_t)q - b->block < b->size ? q : p;
+        size_t n = mine == q ? 30000 : 4000, at = (uintptr_t)mine - b->block;
+        assert_true(at < b->size && b->size - at >= n && b->size <= at + n + 64);
+        assert_memory_equal(zm_site_tag(b->site), "nodes", 5);
+        assert_true(zm_leak_read(b, at + 10, out, 1000) &&
+                    all_are(out, (unsigned char)*mine, 1000));
+        assert_true(zm_leak_read(b, b->size, out, 0));
+        assert_false(zm_leak_read(b, b->size, out, 1));
+        assert_false(zm_leak_read(b, SIZE_MAX, out, 2));
+    }
+    zm_allocator_reset(a);
+    assert_false(zm_leak_read(&list[0], 0, out, 100));
+    assert_false(zm_leak_read(&list[1], 0, out, 100));
+    zm_allocator_release(a);
+    zm_allocator_release(other);
+    assert_false(zm_leak_read(&list[0], 0, out, 0));
+    assert_int_equal(zm_leak_blocks(NULL, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_every_block_once, check_none_left),
         cmocka_unit_test_teardown(test_reading, check_none_left),
         cmocka_unit_test_teardown(test_another_block, check_none_left),
+        cmocka_unit_test_teardown(test_chunks, check_none_left),
     };
     return cmocka_run_group_tests_name("leak blocks", tests, NULL, NULL);
 }

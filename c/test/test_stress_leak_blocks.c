@@ -24,6 +24,12 @@ static void *allocate(void *arg)
         sizes[i] = 1 + rng_below(&rng, rng_below(&rng, 20) ? 500 : 300000);
         live[i] = zm_leak_calloc(sizes[i], 0, NULL, 0, (uintptr_t[]){rng_below(&rng, 3)}, 1);
         ok = live[i] && ok;
+        if (step % 50 == 0) { /* without windows, whose heads are no plain memory */
+            zm_allocator_t *a = zm_leak_allocator_new(512, NULL, 0, (uintptr_t[]){7}, 1);
+            for (size_t n = 3000; n < 100000; n *= 2)
+                ok = zm_allocator_allocate(a, n) && ok;
+            zm_allocator_release(a);
+        }
     }
     for (size_t i = 0; i < LEN(live); i++)
         ok = zm_leak_free(live[i], sizes[i], (uintptr_t[]){7}, 1, NULL) == ZM_OK && ok;
