@@ -29,7 +29,7 @@ const maxPerBlock = 8
 //
 // Nothing is stopped. A block that lives throughout the call is read, in pieces of 64 KiB during
 // each of which nobody can free it; those that come or go meanwhile may be missed. It takes a
-// second or two for a GiB, and 24 bytes of Go memory a live block.
+// second or two for a GiB, and 32 bytes of Go memory a live block.
 func FindGoPointers() GoPointers {
 	type place struct {
 		site   *c.Site
