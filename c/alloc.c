@@ -1,8 +1,9 @@
 /* alloc.c: blocks in and out, and the count of what is out.
  *
  * Every block comes from here: small ones with the whole size of their class, others as asked. No
- * lock is taken; the counters are in shards, one cache line each, to which threads are dealt in
- * turn, so that threads that allocate at once seldom write to the same line.
+ * lock is taken; limit.c has one counter for all threads; those of what is out are in shards, one
+ * cache line each, to which threads are dealt in turn, so that threads that allocate at once seldom
+ * write to the same line.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -67,23 +68,44 @@ static size_t min_align(size_t n)
     return n <= 8 ? 8 : 16;
 }
 
-void *zm_calloc_aligned(size_t n, size_t align)
+int zm_try_calloc(size_t n, size_t align, void **out)
 {
     const zm__backend_t *b = zm__backend();
-    if (!b || n > ZM_MAX_SIZE || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
-        return NULL;
+    if (!b)
+        return ZM_EBACKEND;
+    if (align > ZM_MAX_ALIGN || (align & (align - 1)))
+        return ZM_EINVAL;
+    if (n > ZM_MAX_SIZE)
+        return ZM_ENOMEM;
     align = align > min_align(n) ? align : min_align(n);
-    void *p = b->calloc(reserve_size(n), align);
+    size_t size = reserve_size(n);
+    if (!zm__charge(size))
+        return ZM_ELIMIT;
+    void *p = b->calloc(size, align);
     if (!p && zm_depot_trim(true))
-        p = b->calloc(reserve_size(n), align);
-    if (p)
-        zm__count(n, 1);
+        p = b->calloc(size, align);
+    if (!p) {
+        zm__uncharge(size);
+        return ZM_ENOMEM;
+    }
+    zm__count(n, 1);
+    *out = p;
+    return ZM_OK;
+}
+
+void *zm_calloc_aligned(size_t n, size_t align)
+{
+    void *p = NULL;
+    if (align > 0)
+        zm_try_calloc(n, align, &p);
     return p;
 }
 
 void *zm_calloc(size_t n)
 {
-    return zm_calloc_aligned(n, min_align(n));
+    void *p = NULL;
+    zm_try_calloc(n, 0, &p);
+    return p;
 }
 
 void zm_free(void *p, size_t n)
@@ -101,6 +123,7 @@ void zm_free(void *p, size_t n)
     zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__unpoison_blocks(&p, 1);
     b->free(p);
+    zm__uncharge(reserve_size(n));
 }
 
 int zm__alloc_batch(size_t n, void **out, size_t len)
@@ -113,11 +136,14 @@ int zm__alloc_batch(size_t n, void **out, size_t len)
     size_t size = reserve_size(n);
     if (len > ZM_MAX_SIZE / size)
         return ZM_ENOMEM;
+    if (zm__charge_some(size, len, len) < len)
+        return ZM_ELIMIT;
     size_t got = b->fill(size, out, len);
     if (got < len && zm_depot_trim(true))
         got += b->fill(size, out + got, len - got);
     if (got < len) {
         b->flush(out, got);
+        zm__uncharge(size * len);
         return ZM_ENOMEM;
     }
     zm__count((uint64_t)n * len, len);
@@ -153,8 +179,10 @@ void zm_free_batch(void *const *blocks, size_t n, size_t len)
         b->flush(blocks + i, run);
         freed += run;
     }
-    if (freed)
+    if (freed) {
         zm__count(0 - (uint64_t)n * freed, 0 - (uint64_t)freed);
+        zm__uncharge(reserve_size(n) * freed);
+    }
 }
 
 size_t zm_good_size(size_t n)

@@ -10,7 +10,8 @@
  * what is carved again below that mark is cleared.
  *
  * Locking: an Allocator's lock guards all of it but its windows' counters; `refs_lock` guards the
- * table by ref, and is never held together with another lock.
+ * table by ref. Where both are held, to look at Allocators that may be released meanwhile,
+ * `refs_lock` is taken first.
  */
 #include <string.h>
 
@@ -68,12 +69,19 @@ uint64_t zm_allocator_ref(const zm_allocator_t *a)
     return a->ref;
 }
 
-zm_allocator_t *zm_allocator_from(uint64_t ref)
+/* refs_lock is held. */
+static zm_allocator_t *find(uint64_t ref)
 {
-    pthread_mutex_lock(&refs_lock);
     zm_allocator_t *a = refs[ref % BUCKETS];
     while (a && a->ref != ref)
         a = a->ref_next;
+    return a;
+}
+
+zm_allocator_t *zm_allocator_from(uint64_t ref)
+{
+    pthread_mutex_lock(&refs_lock);
+    zm_allocator_t *a = find(ref);
     pthread_mutex_unlock(&refs_lock);
     return a;
 }
@@ -96,6 +104,8 @@ static void count_chunk(zm_allocator_t *a, size_t size)
 static void chunk_free(zm_allocator_t *a, chunk_t *c)
 {
     a->allocated -= c->size;
+    if (a->grown == c)
+        a->grown = NULL;
     if (a->site)
         zm__site_count(a->site, -(int64_t)c->size, -1);
     zm_free(c->base, c->size);
@@ -150,7 +160,7 @@ static chunk_t *chunk_add(zm_allocator_t *a, size_t need)
     if (!c && need < size)
         c = chunk_new(a, need);
     if (c) {
-        *at = c;
+        *at = a->grown = c;
         if (!a->current)
             a->current = c;
     }
@@ -399,6 +409,16 @@ uint64_t zm_allocator_size(zm_allocator_t *a)
     return size;
 }
 
+void *zm_allocator_grown(zm_allocator_t *a, size_t *size)
+{
+    pthread_mutex_lock(&a->lock);
+    const chunk_t *c = a->grown;
+    a->grown = NULL;
+    pthread_mutex_unlock(&a->lock);
+    *size = c ? c->size : 0;
+    return c ? c->base : NULL;
+}
+
 uint64_t zm_allocator_allocated(zm_allocator_t *a)
 {
     pthread_mutex_lock(&a->lock);
@@ -451,4 +471,47 @@ void zm_cursor_close(zm_cursor_t *k)
         pthread_mutex_unlock(&k->allocator->lock);
     }
     k->left = 0;
+}
+
+/* ---- What is in Allocators, for leak.c ----------------------------------------------------------
+ *
+ * With refs_lock held no Allocator goes away, since it is hidden first; with its own, no chunk
+ * does, and what is carved is clear.
+ */
+
+size_t zm__allocator_chunks(zm_leak_block_t *out, size_t cap)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&refs_lock);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (zm_allocator_t *a = refs[i]; a; a = a->ref_next) {
+            pthread_mutex_lock(&a->lock);
+            for (const chunk_t *c = a->site ? a->first : NULL; c; c = c->next, n++) {
+                if (n < cap)
+                    out[n] = (zm_leak_block_t){(uintptr_t)c->base, c->carved, a->site, a->ref};
+            }
+            pthread_mutex_unlock(&a->lock);
+        }
+    }
+    pthread_mutex_unlock(&refs_lock);
+    return n;
+}
+
+bool zm__allocator_read(const zm_leak_block_t *chunk, size_t offset, void *out, size_t n)
+{
+    bool ok = false;
+    pthread_mutex_lock(&refs_lock);
+    zm_allocator_t *a = find(chunk->ref);
+    if (a) {
+        pthread_mutex_lock(&a->lock);
+        const chunk_t *c = a->first;
+        while (c && (uintptr_t)c->base != chunk->block)
+            c = c->next;
+        ok = c && offset <= c->carved && n <= c->carved - offset;
+        if (ok)
+            memcpy(out, c->base + offset, n);
+        pthread_mutex_unlock(&a->lock);
+    }
+    pthread_mutex_unlock(&refs_lock);
+    return ok;
 }

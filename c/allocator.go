@@ -4,6 +4,8 @@ package c
 // #cgo nocallback zm_allocator_refill
 // #cgo noescape zm_allocator_allocate_aligned
 // #cgo nocallback zm_allocator_allocate_aligned
+// #cgo noescape zm_allocator_grown
+// #cgo nocallback zm_allocator_grown
 // #cgo noescape zm_cursor_allocate
 // #cgo nocallback zm_cursor_allocate
 // #cgo noescape zm_cursor_close
@@ -32,6 +34,13 @@ func (a *Allocator) Refill(w *Window, n uintptr) (unsafe.Pointer, *Window) {
 	slot := (*C.zm_window_t)(unsafe.Pointer(w))
 	p := C.zm_allocator_refill(a.c(), &slot, C.size_t(n))
 	return p, (*Window)(unsafe.Pointer(slot))
+}
+
+// Grown is zm_allocator_grown.
+func (a *Allocator) Grown() (chunk unsafe.Pointer, size uintptr) {
+	var n C.size_t
+	chunk = C.zm_allocator_grown(a.c(), &n)
+	return chunk, uintptr(n)
 }
 
 // Allocate is zm_allocator_allocate_aligned.

@@ -83,19 +83,23 @@ void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, con
 
 /* ---- Memory that is not in a file ------------------------------------------------------------ */
 
-/* Zero bytes, counted; *n is rounded up to what there are. NULL when out of memory. The heap is
- * asked for a batch of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from
- * the system, at ten times the cost.
+/* Sets *p to zero bytes, counted; *n is rounded up to what there are. The heap is asked for a batch
+ * of one, which reuses pages: jemalloc's calloc gets such sizes as new pages from the system, at
+ * ten times the cost.
  */
-static void *take(size_t *n)
+static int take(size_t *n, void **p)
 {
-    void *p;
     if (*n < MAP_FROM)
-        return zm_calloc_batch(*n, &p, 1) ? NULL : p;
+        return zm_calloc_batch(*n, p, 1);
     *n = zm__map_round(*n);
-    if ((p = zm__map_new(-1, *n)))
-        zm__count(*n, 1);
-    return p;
+    if (!zm__charge(*n))
+        return ZM_ELIMIT;
+    if (!(*p = zm__map_new(-1, *n))) {
+        zm__uncharge(*n);
+        return ZM_ENOMEM;
+    }
+    zm__count(*n, 1);
+    return ZM_OK;
 }
 
 static void give_back(void *p, size_t n)
@@ -104,8 +108,10 @@ static void give_back(void *p, size_t n)
         zm_free(p, n);
         return;
     }
+    zm_profile_remove(p);
     zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     zm__map_free(p, n);
+    zm__uncharge(n);
 }
 
 /* ---- Growing: to `size` bytes, which is more than there are ---------------------------------- */
@@ -116,12 +122,17 @@ static int grow_memory(zm_buffer_t *b, size_t size)
     void *p;
     if (b->kind == ZM_BUFFER_ANON) {
         size = zm__map_round(size);
-        if (!(p = zm__map_grow(b->data, old, size, -1)))
+        if (!zm__charge(size - old))
+            return ZM_ELIMIT;
+        if (!(p = zm__map_grow(b->data, old, size, -1))) {
+            zm__uncharge(size - old);
             return ZM_ENOMEM;
+        }
         zm__count(size - old, 0);
     } else {
-        if (!(p = take(&size)))
-            return ZM_ENOMEM;
+        int err = take(&size, &p);
+        if (err)
+            return err;
         if (b->data) {
             memcpy(p, b->data, b->len);
             give_back(b->data, old);
@@ -310,7 +321,7 @@ int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *ca
     if (n > ZM_MAX_SIZE)
         return ZM_ENOMEM;
     if (!b || b->kind < ZM_BUFFER_TMP)
-        return (*out = take(&n)) ? ZM_OK : ZM_ENOMEM;
+        return take(&n, out);
     int fd;
     int err = zm__map_tmpfile(b->dir, zm__map_round(most(n, 1)), out, &fd, cause);
     if (!err)

@@ -6,10 +6,8 @@ package c
 
 // #cgo CFLAGS: -std=c11 -D_GNU_SOURCE
 // #cgo LDFLAGS: -pthread -lm
-// #cgo noescape zm_calloc
-// #cgo nocallback zm_calloc
-// #cgo noescape zm_calloc_aligned
-// #cgo nocallback zm_calloc_aligned
+// #cgo noescape zm_try_calloc
+// #cgo nocallback zm_try_calloc
 // #cgo noescape zm_free
 // #cgo nocallback zm_free
 // #cgo noescape zm_memstats
@@ -45,16 +43,11 @@ const (
 	MaxAlign = C.ZM_MAX_ALIGN
 )
 
-// Calloc is zm_calloc.
-func Calloc(n uintptr) unsafe.Pointer {
+// TryCalloc is zm_try_calloc; nil where it fails.
+func TryCalloc(n, align uintptr) (p unsafe.Pointer, err Err) {
 	crossed()
-	return C.zm_calloc(C.size_t(n))
-}
-
-// CallocAligned is zm_calloc_aligned.
-func CallocAligned(n, align uintptr) unsafe.Pointer {
-	crossed()
-	return C.zm_calloc_aligned(C.size_t(n), C.size_t(align))
+	err = Err(C.zm_try_calloc(C.size_t(n), C.size_t(align), &p))
+	return p, err
 }
 
 // Free is zm_free.

@@ -104,15 +104,20 @@ static zm_magazine_t *magazine_new(unsigned cls)
     return m;
 }
 
-/* Fills an empty magazine from the backend, as far as there is memory. What the backend gave first,
- * mostly the lowest address, comes out first: a program that allocates much in a row walks up the
- * memory, which the hardware prefetches.
+/* Fills an empty magazine from the backend, as far as there is memory and the limit allows. What
+ * the backend gave first, mostly the lowest address, comes out first: a program that allocates much
+ * in a row walks up the memory, which the hardware prefetches. Returns ZM_OK where there is a block
+ * in it then, else ZM_ENOMEM or ZM_ELIMIT.
  */
-static void magazine_fill(unsigned cls, zm_magazine_t *m)
+static int magazine_fill(unsigned cls, zm_magazine_t *m)
 {
     size_t size = zm__class_size(cls);
     void **blocks = zm__blocks(m);
-    m->len = (uint32_t)zm__backend()->fill(size, blocks, m->cap);
+    size_t may = zm__charge_some(size, 1, m->cap);
+    if (may == 0)
+        return ZM_ELIMIT;
+    m->len = (uint32_t)zm__backend()->fill(size, blocks, may);
+    zm__uncharge(size * (may - m->len));
     for (size_t lo = 0, hi = m->len; lo + 1 < hi; lo++) {
         hi--;
         void *p = blocks[lo];
@@ -120,13 +125,15 @@ static void magazine_fill(unsigned cls, zm_magazine_t *m)
         blocks[hi] = p;
     }
     zm__poison_blocks(blocks, size, m->len);
+    return m->len > 0 ? ZM_OK : ZM_ENOMEM;
 }
 
 /* Empties a magazine into the backend. */
-static void magazine_flush(zm_magazine_t *m)
+static void magazine_flush(unsigned cls, zm_magazine_t *m)
 {
     zm__unpoison_blocks(zm__blocks(m), m->len);
     zm__backend()->flush(zm__blocks(m), m->len);
+    zm__uncharge(zm__class_size(cls) * m->len);
     m->len = 0;
 }
 
@@ -157,10 +164,10 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
     m = spent ? spent : magazine_new(cls);
     if (!m)
         return NULL;
-    magazine_fill(cls, m);
-    if (m->len == 0 && zm_depot_trim(true))
-        magazine_fill(cls, m);
-    if (m->len > 0)
+    int err = magazine_fill(cls, m);
+    if (err == ZM_ENOMEM && zm_depot_trim(true))
+        err = magazine_fill(cls, m);
+    if (err == ZM_OK)
         return m;
     zm_depot_put(cls, m);
     return NULL;
@@ -186,7 +193,7 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
         zm_depot_put(cls, full);
         return m;
     }
-    magazine_flush(full);
+    magazine_flush(cls, full);
     return full;
 }
 
@@ -204,7 +211,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
         push_full(d, m);
     pthread_mutex_unlock(&d->lock);
     if (!keep) { /* m is still ours */
-        magazine_flush(m);
+        magazine_flush(cls, m);
         zm_depot_put(cls, m);
     }
 }
@@ -226,18 +233,29 @@ static bool trim(unsigned cls, bool all)
     pthread_mutex_unlock(&d->lock);
     while ((m = pop(&gone))) {
         any = any || m->len > 0;
-        magazine_flush(m);
+        magazine_flush(cls, m);
         zm__meta_free(m);
     }
     return any;
 }
 
+static bool trim_classes(bool all)
+{
+    bool any = false;
+    for (unsigned cls = 0; zm__backend() && cls < ZM_NUM_CLASSES; cls++)
+        any = trim(cls, all) || any;
+    return any;
+}
+
+bool zm__depot_flush(void)
+{
+    return trim_classes(true);
+}
+
 bool zm_depot_trim(bool all)
 {
     const zm__backend_t *b = zm__backend();
-    bool any = false;
-    for (unsigned cls = 0; b && cls < ZM_NUM_CLASSES; cls++)
-        any = trim(cls, all) || any;
+    bool any = trim_classes(all);
     if (b)
         b->settle();
     return any;

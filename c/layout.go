@@ -126,6 +126,14 @@ type LeakLive struct {
 	Objects int64
 }
 
+// LeakBlock mirrors zm_leak_block_t.
+type LeakBlock struct {
+	Block uintptr
+	Size  uint64
+	Site  *Site
+	ref   uint64
+}
+
 // What LeakFault.Kind says is wrong.
 const (
 	FaultForeign  = C.ZM_FAULT_FOREIGN
@@ -256,6 +264,12 @@ const (
 	_ = -(unsafe.Offsetof(LeakLive{}.Site) ^ unsafe.Offsetof(C.zm_leak_live_t{}.site))
 	_ = -(unsafe.Offsetof(LeakLive{}.Bytes) ^ unsafe.Offsetof(C.zm_leak_live_t{}.bytes))
 	_ = -(unsafe.Offsetof(LeakLive{}.Objects) ^ unsafe.Offsetof(C.zm_leak_live_t{}.objects))
+
+	_ = -(unsafe.Sizeof(LeakBlock{}) ^ C.sizeof_zm_leak_block_t)
+	_ = -(unsafe.Offsetof(LeakBlock{}.Block) ^ unsafe.Offsetof(C.zm_leak_block_t{}.block))
+	_ = -(unsafe.Offsetof(LeakBlock{}.Size) ^ unsafe.Offsetof(C.zm_leak_block_t{}.size))
+	_ = -(unsafe.Offsetof(LeakBlock{}.Site) ^ unsafe.Offsetof(C.zm_leak_block_t{}.site))
+	_ = -(unsafe.Offsetof(LeakBlock{}.ref) ^ unsafe.Offsetof(C.zm_leak_block_t{}.ref))
 
 	_ = -(unsafe.Sizeof(LeakFault{}) ^ C.sizeof_zm_leak_fault_t)
 	_ = -(unsafe.Offsetof(LeakFault{}.Kind) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.kind))

@@ -12,6 +12,7 @@
  * Locking: one lock is held at a time, and none while the backend is asked for a block.
  */
 #include <pthread.h>
+#include <string.h>
 
 #include "zm_internal.h"
 
@@ -79,6 +80,44 @@ static bool record_add(uintptr_t block, size_t n, zm_site_t *site)
     return ok;
 }
 
+/* ---- All live blocks ------------------------------------------------------------------------ */
+
+size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap)
+{
+    pthread_once(&once, init_locks);
+    size_t n = 0;
+    for (size_t i = 0; i < ZM__SHARDS; i++) {
+        record_shard_t *shard = &record_shards[i];
+        pthread_mutex_lock(&shard->lock);
+        for (size_t j = 0; j < shard->live.cap; j++) {
+            const zm__record_t *r = &shard->live.table[j];
+            if (!r->block)
+                continue;
+            if (n < cap)
+                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site, 0};
+            n++;
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return n + zm__allocator_chunks(out + (n < cap ? n : cap), n < cap ? cap - n : 0);
+}
+
+bool zm_leak_read(const zm_leak_block_t *b, size_t offset, void *out, size_t n)
+{
+    if (b->ref)
+        return zm__allocator_read(b, offset, out, n);
+    pthread_once(&once, init_locks);
+    record_shard_t *shard = shard_of(b->block);
+    pthread_mutex_lock(&shard->lock);
+    const zm__record_t *r = zm__record_find(&shard->live, b->block);
+    bool live = r && r->block && r->size == b->size && r->alloc_site == b->site;
+    bool ok = live && offset <= b->size && n <= b->size - offset;
+    if (ok)
+        memcpy(out, (const char *)r->block + offset, n);
+    pthread_mutex_unlock(&shard->lock);
+    return ok;
+}
+
 /* ---- What is wrong with an address; slow, since a program ends here ------------------------- */
 
 static void describe(zm_leak_fault_t *fault, int64_t kind, const zm__record_t *r,
@@ -132,22 +171,38 @@ static bool fault_interior(uintptr_t p, zm_leak_fault_t *fault)
 
 /* ---- Blocks --------------------------------------------------------------------------------- */
 
+/* As zm_try_calloc, for a site, which may be NULL for want of memory. */
+static int calloc_at(zm_site_t *site, size_t n, size_t align, void **out)
+{
+    if (!site)
+        return zm__backend() ? ZM_ENOMEM : ZM_EBACKEND;
+    void *p;
+    int err = zm_try_calloc(n, align, &p);
+    if (err)
+        return err;
+    if (!record_add((uintptr_t)p, n, site)) {
+        zm_free(p, n);
+        return ZM_ENOMEM;
+    }
+    zm__site_count(site, (int64_t)n, 1);
+    *out = p;
+    return ZM_OK;
+}
+
 void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
                      size_t npcs)
 {
     pthread_once(&once, init_locks);
-    zm_site_t *site = zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX);
-    if (!site)
-        return NULL;
-    void *p = align ? zm_calloc_aligned(n, align) : zm_calloc(n);
-    if (!p)
-        return NULL;
-    if (!record_add((uintptr_t)p, n, site)) {
-        zm_free(p, n);
-        return NULL;
-    }
-    zm__site_count(site, (int64_t)n, 1);
+    void *p = NULL;
+    calloc_at(zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX), n, align, &p);
     return p;
+}
+
+int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
+                       size_t npcs, void **out)
+{
+    pthread_once(&once, init_locks);
+    return calloc_at(zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX), n, align, out);
 }
 
 int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault)

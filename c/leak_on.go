@@ -2,12 +2,16 @@
 
 package c
 
-// #cgo noescape zm_leak_calloc
-// #cgo nocallback zm_leak_calloc
+// #cgo noescape zm_leak_try_calloc
+// #cgo nocallback zm_leak_try_calloc
 // #cgo noescape zm_leak_free
 // #cgo nocallback zm_leak_free
 // #cgo noescape zm_leak_sites
 // #cgo nocallback zm_leak_sites
+// #cgo noescape zm_leak_blocks
+// #cgo nocallback zm_leak_blocks
+// #cgo noescape zm_leak_read
+// #cgo nocallback zm_leak_read
 // #cgo noescape zm_leak_allocator_new
 // #cgo nocallback zm_leak_allocator_new
 // #cgo noescape zm_leak_allocator_own
@@ -17,11 +21,12 @@ import "C"
 
 import "unsafe"
 
-// LeakCalloc is zm_leak_calloc.
-func LeakCalloc(n, align uintptr, tag string, pcs []uintptr) unsafe.Pointer {
-	return C.zm_leak_calloc(C.size_t(n), C.size_t(align),
+// LeakTryCalloc is zm_leak_try_calloc; nil where it fails.
+func LeakTryCalloc(n, align uintptr, tag string, pcs []uintptr) (p unsafe.Pointer, err Err) {
+	err = Err(C.zm_leak_try_calloc(C.size_t(n), C.size_t(align),
 		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))
+		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)), &p))
+	return p, err
 }
 
 // LeakFree is zm_leak_free.
@@ -35,6 +40,18 @@ func LeakFree(p unsafe.Pointer, n uintptr, pcs []uintptr, fault *LeakFault) Err 
 func LeakSites(out []LeakLive) int {
 	return int(C.zm_leak_sites((*C.zm_leak_live_t)(unsafe.Pointer(unsafe.SliceData(out))),
 		C.size_t(len(out))))
+}
+
+// LeakBlocks is zm_leak_blocks.
+func LeakBlocks(out []LeakBlock) int {
+	return int(C.zm_leak_blocks((*C.zm_leak_block_t)(unsafe.Pointer(unsafe.SliceData(out))),
+		C.size_t(len(out))))
+}
+
+// LeakRead is zm_leak_read.
+func LeakRead(b *LeakBlock, offset uint64, out []uintptr) bool {
+	return bool(C.zm_leak_read((*C.zm_leak_block_t)(unsafe.Pointer(b)), C.size_t(offset),
+		unsafe.Pointer(unsafe.SliceData(out)), C.size_t(uintptr(len(out))*unsafe.Sizeof(out[0]))))
 }
 
 // LeakNewAllocator is zm_leak_allocator_new.

@@ -137,6 +137,8 @@ void *zm__sampled_calloc(size_t n, size_t align)
             size *= 2;
     }
     unsigned cls = zm__class_of(size);
+    if (!zm__charge(zm__class_size(cls)))
+        return NULL;
     pthread_mutex_lock(&lock);
     span_t *s = roomy[cls] ? roomy[cls] : span_new(cls);
     unsigned char *p = NULL;
@@ -148,8 +150,10 @@ void *zm__sampled_calloc(size_t n, size_t align)
             unlink_span(s);
     }
     pthread_mutex_unlock(&lock);
-    if (!p)
+    if (!p) {
+        zm__uncharge(zm__class_size(cls));
         return NULL;
+    }
     zm__unpoison(p, n);
     return memset(p, 0, n);
 }
@@ -191,6 +195,7 @@ void zm__sampled_free(void *p)
     if (--s->live == 0 && (s->next || s->prev))
         span_free(s);
     pthread_mutex_unlock(&lock);
+    zm__uncharge(size);
 }
 
 size_t zm__sampled_usable_size(const void *p)

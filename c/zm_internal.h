@@ -88,7 +88,22 @@ size_t zm__class_size(unsigned cls);
  */
 void zm__count(uint64_t bytes, uint64_t objects);
 
+/* ---- limit.c ------------------------------------------------------------------------------ */
+
+/* Charges n bytes, not 0, that are about to be taken from the system or a backend; false, nothing
+ * being charged, where the limit does not allow it even when what the depot holds goes back. What
+ * was not to be had after all, or is given back, is uncharged. No lock may be held.
+ */
+bool zm__charge(size_t n);
+void zm__uncharge(size_t n);
+
+/* The same for as many blocks of n bytes as may be, from min to max; returns how many, or 0. */
+size_t zm__charge_some(size_t n, size_t min, size_t max);
+
 /* ---- depot.c ------------------------------------------------------------------------------ */
+
+/* Gives back all blocks that the depot holds; whether there were any. */
+bool zm__depot_flush(void);
 
 /* The addresses that stand behind a magazine. */
 static inline void **zm__blocks(zm_magazine_t *m)
@@ -254,6 +269,7 @@ struct zm_allocator {
     zm__chunk_t *current; /* where small pieces come from; NULL where there is no chunk */
     zm_window_t *spare;   /* what closed cursors had left */
     size_t first_size;    /* bytes of the first chunk */
+    zm__chunk_t *grown;   /* the last one, until zm_allocator_grown told of it */
     uint64_t allocated;   /* bytes of all chunks */
     uint64_t idle;        /* bytes carved and not used: heads of windows, padding, spare windows */
     zm_site_t *site;      /* whose chunks they are for the leak tracker, or NULL */
@@ -267,6 +283,10 @@ zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
 
 /* Counts the chunks as another site's from now on. */
 void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);
+
+/* zm_leak_blocks and zm_leak_read for the chunks of all Allocators that have a site. */
+size_t zm__allocator_chunks(zm_leak_block_t *out, size_t cap);
+bool zm__allocator_read(const zm_leak_block_t *chunk, size_t offset, void *out, size_t n);
 
 /* Gives an Allocator a new ref; and takes it away, so that nobody finds it. */
 void zm__allocator_show(zm_allocator_t *a);

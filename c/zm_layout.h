@@ -135,6 +135,14 @@ typedef struct zm_leak_live {
     int64_t objects;
 } zm_leak_live_t;
 
+/* A live block, or what was carved of an Allocator's chunk, as zm_leak_blocks lists it. */
+typedef struct zm_leak_block {
+    uintptr_t block;
+    uint64_t size; /* in bytes, as asked for */
+    const zm_site_t *site;
+    uint64_t ref; /* of the Allocator, or 0 */
+} zm_leak_block_t;
+
 /* What is wrong with an address that was to be freed. */
 enum {
     ZM_FAULT_FOREIGN = 1,  /* no live block holds it, nor was it freed lately */

@@ -59,14 +59,20 @@ const char *zm_err_text(int err);
 
 /* Allocates a block of n zero bytes.
  * n: 0 to ZM_MAX_SIZE; a block of 0 bytes is a block, and is to be freed as well.
- * Returns its address, aligned to 16 bytes (to 8 where n <= 8), or NULL where memory ran out or
- * zm_init fails.
+ * Returns its address, aligned to 16 bytes (to 8 where n <= 8), or NULL where memory ran out, the
+ * limit is reached (see zm_set_limit) or zm_init fails.
  * The caller owns the block and frees it with zm_free.
  */
 void *zm_calloc(size_t n);
 
 /* As zm_calloc, aligned to `align` bytes: a power of two up to ZM_MAX_ALIGN; NULL for others. */
 void *zm_calloc_aligned(size_t n, size_t align);
+
+/* As zm_calloc_aligned (align 0: as zm_calloc), but says why not.
+ * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or ZM_EBACKEND
+ * and leaves *out as it was.
+ */
+int zm_try_calloc(size_t n, size_t align, void **out);
 
 /* Frees a block.
  * p: what one of the allocating functions returned, freed once; NULL does nothing.
@@ -120,6 +126,30 @@ void zm_text_free(char *text);
  */
 int zm_return_memory(void);
 
+/* ---- The limit -------------------------------------------------------------------------------
+ *
+ * What counts is what zmem holds: blocks that callers have, and free ones in caches and in the
+ * depot, each with the size of its class, or as it was asked for where that is above ZM_SMALL_MAX.
+ * What backends and the core need for their own bookkeeping, and what an alignment wastes, does
+ * not.
+ */
+
+/* Sets the most bytes to hold, and returns what was set before; a negative number changes nothing.
+ * INT64_MAX, as it is at first, is no limit. An allocation that would pass it fails, after all that
+ * the depot holds has been given back. Nothing is freed when more is held already.
+ */
+int64_t zm_set_limit(int64_t bytes);
+
+/* The bytes that count now. */
+int64_t zm_num_held_bytes(void);
+
+/* Sleeps until what zm_num_held_bytes returns is below low or above high, or zm_wake_held is
+ * called, and returns it; now and then it returns for no reason. One thread at a time may wait.
+ * zm_wake_held is not lost where none waits yet.
+ */
+int64_t zm_wait_held(int64_t low, int64_t high);
+void zm_wake_held(void);
+
 /* ---- The backend ------------------------------------------------------------------------ */
 
 /* Chooses the backend: the one that the environment variable ZMEM_BACKEND names, or the first of
@@ -170,8 +200,8 @@ size_t zm_class_size(unsigned cls);
  * ZM_NUM_CLASSES.
  *
  * zm_depot_full takes an empty magazine and returns one with at least a block in it, or NULL when
- * out of memory. zm_depot_empty takes one with blocks and returns an empty one, or NULL when out of
- * memory, which it never is where it was given a magazine. zm_depot_put takes any.
+ * out of memory or at the limit. zm_depot_empty takes one with blocks and returns an empty one, or
+ * NULL when out of memory, which it never is where it was given a magazine. zm_depot_put takes any.
  */
 extern zm_magazine_t zm_no_magazine;
 zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent);
@@ -235,6 +265,11 @@ uint64_t zm_allocator_size(zm_allocator_t *a);
 
 /* Bytes of all chunks. */
 uint64_t zm_allocator_allocated(zm_allocator_t *a);
+
+/* The chunk that was added last, *size being set to its bytes, for who keeps a profile; NULL and 0
+ * where this was asked before, or the chunk is gone.
+ */
+void *zm_allocator_grown(zm_allocator_t *a, size_t *size);
 
 /* A number that no other Allocator of the process has or had, never 0; and the Allocator that has
  * it, NULL where it was released.
@@ -588,6 +623,10 @@ size_t zm_guard_report(uintptr_t address, char *out, size_t cap);
 void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
                      size_t npcs);
 
+/* As zm_leak_calloc, but says why not, as zm_try_calloc does. */
+int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
+                       size_t npcs, void **out);
+
 /* Frees a block that zm_leak_calloc returned, checking that it is live, that p is its start and
  * that n is its size. pcs, npcs: the stack that frees it, as above. fault may be NULL.
  * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
@@ -609,6 +648,19 @@ int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const
  * are, which may be more than cap. Exact whenever no call is under way.
  */
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
+
+/* Writes the live blocks, and the chunks of live Allocators that have a site as far as they are
+ * carved, to out[0..cap), in no order, and returns how many there are, as zm_leak_sites does. By
+ * the time it returns, other threads may have freed some: do not touch them, but use zm_leak_read.
+ */
+size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap);
+
+/* Copies n bytes of a block that zm_leak_blocks listed, from byte `offset` on, to out. Returns
+ * false, out being as it was, where the block is no longer live or has no such bytes. It is not
+ * freed meanwhile, as that waits; but its owner may write to it, so that what is copied may be half
+ * old.
+ */
+bool zm_leak_read(const zm_leak_block_t *block, size_t offset, void *out, size_t n);
 
 #ifdef __cplusplus
 }

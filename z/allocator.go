@@ -228,7 +228,15 @@ func (a *Allocator) allocateRest(n, align int) unsafe.Pointer {
 	if p == nil {
 		panic(outOfMemory(n))
 	}
+	a.sampleGrown(core)
 	return p
+}
+
+// sampleGrown has the profile see the chunk that an allocation may just have added.
+func (a *Allocator) sampleGrown(core *c.Allocator) {
+	if chunk, size := core.Grown(); size > 0 {
+		sampleAdded(chunk, size, a.Tag)
+	}
 }
 
 // refill allocates n bytes for this goroutine from a new window.

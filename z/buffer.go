@@ -37,6 +37,7 @@ import (
 type Buffer struct {
 	ctl  *c.Buffer // in C memory, but for a view; nil before it is made and after Release
 	path string    // of its file or of the folder for temporary ones, for errors
+	tag  string
 }
 
 // NewBuffer makes a Buffer with room for capacity bytes, the 8 reserved ones included, and for 64
@@ -48,8 +49,14 @@ func NewBuffer(capacity int, tag ...string) *Buffer {
 		panic(outOfMemory(capacity))
 	}
 	attribute(k, tag)
-	return &Buffer{ctl: k}
+	b := &Buffer{ctl: k, tag: tagOf(tag)}
+	b.sample()
+	watchRelease(b, "Buffer", (*Buffer).held)
+	return b
 }
+
+// held is the bytes of memory or file that the Buffer has.
+func (b *Buffer) held() int64 { return int64(b.ctl.Size) }
 
 // NewBufferSlice makes a Buffer of the bytes of s, which may be Go memory and stay the caller's: to
 // read the records of another Buffer's Bytes, say. It cannot grow, nothing of it is reserved
@@ -162,6 +169,7 @@ func (b *Buffer) Release() error {
 	if k.Kind == c.BufferView {
 		return nil
 	}
+	released(b)
 	var cause c.Cause
 	return b.failed("Release", k.Release(&cause), &cause)
 }
@@ -188,8 +196,13 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 		return fmt.Errorf("z: Buffer.%s: a Buffer of NewBufferSlice is to be read: %w", method, ErrLimit)
 	}
 	var cause c.Cause
+	c.ProfileRemove(k.Data) // which may be somebody else's address as soon as it moves
 	err := k.Grow(need+more, &cause)
-	if err == c.ELIMIT {
+	if err == c.ELIMIT && drainForLimit() {
+		err = k.Grow(need+more, &cause)
+	}
+	b.sample()
+	if err == c.ELIMIT && need+more > k.Max-min(k.Len, k.Max) {
 		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w, %d", method, n, k.Len,
 			ErrLimit, k.Max)
 	}
@@ -197,6 +210,13 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w", method, n, k.Len, ErrOutOfMemory)
 	}
 	return b.failed(method, err, &cause)
+}
+
+// sample has the profile see the Buffer's memory, unless that is a file.
+func (b *Buffer) sample() {
+	if k := b.ctl; k.Kind == c.BufferHeap || k.Kind == c.BufferAnon {
+		sampleAdded(k.Data, k.Size, b.tag)
+	}
 }
 
 // failed is the error of a method in words; nil for c.OK.

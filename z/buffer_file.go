@@ -49,7 +49,9 @@ func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 		return nil, fileError(call, dir, cerr, &cause)
 	}
 	attribute(k, nil)
-	return &Buffer{ctl: k, path: dir}, nil
+	b := &Buffer{ctl: k, path: dir}
+	watchRelease(b, "Buffer", (*Buffer).held)
+	return b, nil
 }
 
 // NewBufferPersistent opens the Buffer in the file of that name, or makes it where there is none,
@@ -75,7 +77,9 @@ func NewBufferPersistent(path string, capacity int) (*Buffer, error) {
 		return nil, fileError(call, path, cerr, &cause)
 	}
 	attribute(k, nil)
-	return &Buffer{ctl: k, path: path}, nil
+	b := &Buffer{ctl: k, path: path}
+	watchRelease(b, "Buffer", (*Buffer).held)
+	return b, nil
 }
 
 // checkPath refuses what would be another path in C.

@@ -110,31 +110,29 @@ func freeCached(p unsafe.Pointer, n uintptr) {
 }
 
 // allocDirect is alloc without a cache.
-func allocDirect(f call, n int, tag []string) ([]byte, error) {
-	if n > 0 {
-		p := callocSampled(uintptr(n), 0, sampleChance(uintptr(n)), tag)
-		if p == nil {
-			p = c.Calloc(uintptr(n))
-		}
-		if p != nil {
-			return bytesAt(p, n), nil
-		}
-	}
-	return allocRest(f, n)
-}
+func allocDirect(f call, n int, tag []string) ([]byte, error) { return allocAt(f, n, 0, tag) }
 
 // allocAligned makes n zero bytes at a multiple of align.
 func allocAligned(n, align int, tag []string) ([]byte, error) {
-	if n > 0 {
-		p := callocSampled(uintptr(n), uintptr(align), sampleChance(uintptr(n)), tag)
-		if p == nil {
-			p = c.CallocAligned(uintptr(n), uintptr(align))
-		}
-		if p != nil {
-			return bytesAt(p, n), nil
-		}
+	return allocAt(callocAligned, n, align, tag)
+}
+
+// allocAt makes n zero bytes, at a multiple of align if that is not 0, by one call into C.
+func allocAt(f call, n, align int, tag []string) ([]byte, error) {
+	if n <= 0 {
+		return allocNone(f, n)
 	}
-	return allocRest(callocAligned, n)
+	if p := callocSampled(uintptr(n), uintptr(align), sampleChance(uintptr(n)), tag); p != nil {
+		return bytesAt(p, n), nil
+	}
+	p, err := c.TryCalloc(uintptr(n), uintptr(align))
+	if err == c.ELIMIT && drainForLimit() {
+		p, err = c.TryCalloc(uintptr(n), uintptr(align))
+	}
+	if err != c.OK {
+		return nil, noMemory(n, err)
+	}
+	return bytesAt(p, n), nil
 }
 
 // cleared makes n zero bytes of a block that was in a cache.
@@ -175,7 +173,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 
 	m := c.DepotFull(class, spent)
 	if m == nil {
-		return allocRest(f, n)
+		return allocDirect(f, n, tag) // which needs no more than the block, and says why not
 	}
 	if k = repin(); k == nil {
 		c.DepotPut(class, m)

@@ -18,13 +18,15 @@ const MaxArrayLen = c.MaxSize
 // memory is for in profiles and in the reports of leaks and guards; only the first is used.
 //
 // Calloc panics with an error that is ErrOutOfMemory where the system has no n bytes or n is above
-// MaxArrayLen, and with a message where n is negative. TryCalloc returns the former.
+// MaxArrayLen, with one that is ErrLimit as well where SetLimit forbids it, and with a message
+// where n is negative. TryCalloc returns the former two.
 func Calloc(n int, tag ...string) []byte {
 	return bytesAt(callocBlock(n, tag), n)
 }
 
 // TryCalloc is Calloc, except that where there is no memory it returns nil and an error that is
-// ErrOutOfMemory. A negative n panics here too, and so does a ZMEM_BACKEND that does not exist.
+// ErrOutOfMemory, and ErrLimit where that is why. A negative n panics here too, and so does a
+// ZMEM_BACKEND that does not exist.
 func TryCalloc(n int, tag ...string) ([]byte, error) {
 	return alloc(tryCalloc, n, tag)
 }
@@ -68,13 +70,10 @@ func mustBlock(b []byte, err error) unsafe.Pointer {
 	return startOf(b)
 }
 
-// allocRest is what is left to do with sizes that need no block, and where there is none.
-func allocRest(f call, n int) ([]byte, error) {
+// allocNone is what to do with sizes that need no block.
+func allocNone(f call, n int) ([]byte, error) {
 	if n < 0 {
 		panic(fmt.Sprintf("z: %s: negative size %d", f, n))
-	}
-	if n > 0 {
-		return nil, outOfMemory(n)
 	}
 	return []byte{}, nil
 }

@@ -128,6 +128,7 @@ func (k *Cursor) allocateRest(n, align int) unsafe.Pointer {
 	if p == nil {
 		panic(outOfMemory(n))
 	}
+	k.a.sampleGrown(core.Allocator)
 	k.base, k.left = core.Base, core.Left
 	return p
 }

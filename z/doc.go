@@ -25,14 +25,22 @@
 // Who allocates, frees. A slice from this package is valid until it is passed to Free, once; a use
 // after that reads or writes memory that may be somebody else's by then. What came from an
 // Allocator is valid until that is reset or released, and not passed to Free. Nothing is freed by
-// itself. NumAllocBytes tells how much is out, and Leaks, under the leak tag, who took it.
+// itself. NumAllocBytes tells how much is out, and Leaks, under the leak tag, who took it. Package
+// ztest fails tests that leave something.
 //
 // No Go pointers in manual memory. The collector does not look there. A Go pointer, string, slice,
 // map, channel, interface or func stored in manual memory does not keep alive what it points to:
 // the collector frees that, and the program fails later, far away, with "unexpected fault
 // address". Everything that can be reached from manual memory is to be manual memory as well.
 // New and MakeSlice refuse types that could hold such a pointer; Ptr and Slice are for those that point
-// to manual memory. docs/memory-rules.md shows what is safe and what is not.
+// to manual memory. docs/memory-rules.md shows what is safe and what is not, and FindGoPointers, under
+// the leak tag, finds what is not.
+//
+// # Limits
+//
+// SetLimit bounds manual memory: an allocation beyond it fails with ErrLimit. OnPressure has a
+// function called before. SetMemoryLimit keeps manual memory and the Go heap together under one
+// number.
 //
 // # Goroutines
 //
@@ -55,5 +63,6 @@
 //	zmem_nolinkname   does without the runtime's innards; half as fast
 //
 // In a build with several backends, the environment variable ZMEM_BACKEND (libc or jemalloc)
-// chooses another than the default; any other value makes the first allocation panic.
+// chooses another than the default; any other value makes the first allocation panic. ZMEM_LEAKS=1
+// has ReportLeaks print.
 package z

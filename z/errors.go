@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 	"syscall"
@@ -18,7 +19,9 @@ var ErrOutOfMemory = errors.New("out of memory")
 // What errors.Is finds in the errors of a Buffer, beside ErrOutOfMemory and those of the system
 // (fs.ErrNotExist, fs.ErrPermission, syscall.ENOSPC and so on).
 var (
-	// ErrLimit: it would pass the size set by WithMaxSize.
+	// ErrLimit: it would pass the size set by WithMaxSize; or, in the error or panic of any call that
+	// allocates, the limit set by SetLimit, where it is ErrOutOfMemory as well: who can do without the
+	// memory need not tell the two apart.
 	ErrLimit = errors.New("beyond the limit")
 	// ErrInUse: the file is open as a Buffer already, here or in another process.
 	ErrInUse = errors.New("in use by another Buffer")
@@ -30,11 +33,25 @@ var (
 	ErrVersion = errors.New("unknown file version")
 )
 
-// outOfMemory is why an allocation of n bytes gave nothing. It panics where the reason is not
-// memory but a backend that does not exist.
-func outOfMemory(n int) error {
+// noMemory is why an allocation of n bytes failed with err.
+func noMemory(n int, err c.Err) error {
+	if err == c.ELIMIT {
+		return fmt.Errorf("z: allocating %d bytes: %w: %w", n, ErrOutOfMemory, ErrLimit)
+	}
 	mustInit()
 	return fmt.Errorf("z: allocating %d bytes: %w", n, ErrOutOfMemory)
+}
+
+// outOfMemory is why an allocation of n bytes gave nothing, and nobody said why: the limit, where it
+// leaves no room for twice as much, which is what sizes are rounded up to. It panics where the reason
+// is not memory but a backend that does not exist.
+func outOfMemory(n int) error {
+	mustInit()
+	limit := c.SetLimit(-1)
+	if room := limit - c.NumHeldBytes(); limit < math.MaxInt64 && int64(n) > (room-4096)/2 {
+		return noMemory(n, c.ELIMIT)
+	}
+	return noMemory(n, c.ENOMEM)
 }
 
 // mustInit panics unless a backend could be chosen.
@@ -52,6 +69,8 @@ func wrap(call string, err c.Err) error {
 		return nil
 	case c.ENOMEM:
 		return fmt.Errorf("z: %s: %w", call, ErrOutOfMemory)
+	case c.ELIMIT:
+		return fmt.Errorf("z: %s: %w: %w", call, ErrOutOfMemory, ErrLimit)
 	default:
 		return fmt.Errorf("z: %s: %w", call, err)
 	}

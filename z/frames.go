@@ -6,21 +6,19 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/zmem-go/zmem/c"
 )
 
 // ourPackage is how the names of the functions of this package begin.
 const ourPackage = "github.com/zmem-go/zmem/z."
 
-// frames is the stack of a site in words, a call each, innermost first, without the functions of this
-// package in which it begins; never empty.
-func frames(s *c.Site) []string {
+// frames is a stack in words, a call each, innermost first, without the functions of this package in
+// which it begins; never empty.
+func frames(stack []uintptr) []string {
 	var out []string
-	pcs := runtime.CallersFrames(slices.Clone(s.PCs()))
+	pcs := runtime.CallersFrames(slices.Clone(stack))
 	for {
 		f, more := pcs.Next()
-		ours := len(out) == 0 && strings.HasPrefix(f.Function, ourPackage)
+		ours := len(out) == 0 && strings.HasPrefix(f.Function, ourPackage) && !strings.HasSuffix(f.File, "_test.go")
 		if f.Function != "" && f.Function != "runtime.goexit" && !ours {
 			out = append(out, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
 		}

@@ -65,7 +65,7 @@ func callocGuarded(n uintptr, rate uint64, tag []string) unsafe.Pointer {
 func describe(s *c.Site) {
 	if s != nil && !s.HasText() {
 		var text strings.Builder
-		writeStack(&text, frames(s))
+		writeStack(&text, frames(s.PCs()))
 		s.SetText(text.String())
 	}
 }

@@ -14,3 +14,9 @@ func TestLeaks_SaysHowToTurnItOn(t *testing.T) {
 		t.Errorf("Leaks: %q", got)
 	}
 }
+
+func TestFindGoPointers_SaysHowToTurnItOn(t *testing.T) {
+	if got := z.FindGoPointers().String(); !strings.Contains(got, "-tags leak") {
+		t.Errorf("FindGoPointers: %q", got)
+	}
+}

@@ -11,6 +11,9 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
+// LeakTracking says whether this program was built with the leak tag.
+const LeakTracking = true
+
 // Leaks lists the manual memory that is live, a line a call site, the one with the most bytes
 // first, and under it the rest of the stack that allocated it:
 //
@@ -19,40 +22,47 @@ import (
 //
 // Sizes are in bytes, as asked for. Blocks of one call site with different tags or callers are
 // listed apart. Called while other goroutines allocate, it may miss what they are doing.
+//
+// Before them stands what has a Release and, as the garbage collector found, became unreachable
+// without it; the memory itself is among the leaks:
+//
+//	UNREACHABLE: 1048576 bytes, never released: 1 x Allocator from func: main.load load.go:87
 func Leaks() string {
-	live := liveSites()
-	if len(live) == 0 {
-		return "no leaks found\n"
-	}
 	var out strings.Builder
-	for _, l := range live {
-		stack := frames(l.Site)
-		fmt.Fprintf(&out, "LEAK: %d at func: %s (%s", l.Bytes, stack[0], count(l.Objects, "block"))
-		if tag := l.Site.Tag(); tag != "" {
-			fmt.Fprintf(&out, ", tag %q", tag)
-		}
-		out.WriteString(")\n")
-		writeStack(&out, stack[1:])
+	out.WriteString(unreleased())
+	for _, s := range LeakSites() {
+		out.WriteString(s.String())
+	}
+	if out.Len() == 0 {
+		return "no leaks found\n"
 	}
 	return out.String()
 }
 
-// liveSites lists the sites that hold memory, most bytes first.
-func liveSites() []c.LeakLive {
-	live := make([]c.LeakLive, 64)
-	for {
-		n := c.LeakSites(live)
-		if n <= len(live) {
-			live = live[:n]
-			break
-		}
-		live = make([]c.LeakLive, 2*n)
+// LeakSites is what Leaks lists, for programs to read, in the same order.
+func LeakSites() []LeakSite {
+	live := listLive(c.LeakSites)
+	sites := make([]LeakSite, len(live))
+	for i, l := range live {
+		sites[i] = LeakSite{l.Bytes, l.Objects, l.Site.Tag(), slices.Clone(l.Site.PCs())}
 	}
-	slices.SortFunc(live, func(a, b c.LeakLive) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Objects, a.Objects),
-			slices.Compare(a.Site.PCs(), b.Site.PCs()))
+	slices.SortFunc(sites, func(a, b LeakSite) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks),
+			slices.Compare(a.Stack, b.Stack))
 	})
-	return live
+	return sites
+}
+
+// listLive is all that list, which says how many there are, has.
+func listLive[T any](list func([]T) int) []T {
+	live := make([]T, 64)
+	for {
+		n := list(live)
+		if n <= len(live) {
+			return live[:n]
+		}
+		live = make([]T, 2*n)
+	}
 }
 
 // freeFault says what is wrong with a Free of n bytes at p.
@@ -72,18 +82,11 @@ func freeFault(p, n uintptr, f *c.LeakFault) string {
 	}
 	if f.AllocSite != nil {
 		out.WriteString("\nallocated by:\n")
-		writeStack(&out, frames(f.AllocSite))
+		writeStack(&out, frames(f.AllocSite.PCs()))
 	}
 	if f.FreeSite != nil {
 		out.WriteString("\nfreed by:\n")
-		writeStack(&out, frames(f.FreeSite))
+		writeStack(&out, frames(f.FreeSite.PCs()))
 	}
 	return out.String()
-}
-
-func count(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

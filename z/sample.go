@@ -117,14 +117,18 @@ func callocSampled(n, align uintptr, rate uint64, tag []string) unsafe.Pointer {
 }
 
 // sampleAdded has n bytes at p that came from elsewhere, such as a mapping, sampled as chance decides.
-// c.ProfileRemove is to be called before they go.
+// c.ProfileRemove is to be called before they go, which zm_free does. What would fit a size class is
+// not looked for then, and so is not sampled.
 //
 //go:noinline
-func sampleAdded(p unsafe.Pointer, n uintptr, tag []string) {
+func sampleAdded(p unsafe.Pointer, n uintptr, tag string) {
+	if n <= c.SmallMax {
+		return
+	}
 	if rate := sampleChance(n); rate > 0 {
 		var pcs [c.MaxStack]uintptr
 		depth := runtime.Callers(2, pcs[:])
-		c.ProfileAdd(p, n, rate, first(tag), pcs[:depth])
+		c.ProfileAdd(p, n, rate, tag, pcs[:depth])
 	}
 }
 

@@ -2,7 +2,11 @@
 
 package z
 
-import "github.com/zmem-go/zmem/c"
+import (
+	"unsafe"
+
+	"github.com/zmem-go/zmem/c"
+)
 
 // Under the leak tag the profile is exact.
 
@@ -11,3 +15,5 @@ func setProfileRate(uint64) {}
 func getProfileRate() uint64 { return c.ProfileRate() }
 
 func setGuardRate(uint64) {}
+
+func sampleAdded(unsafe.Pointer, uintptr, string) {}

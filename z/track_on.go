@@ -31,7 +31,7 @@ func allocAligned(n, align int, tag []string) ([]byte, error) {
 // track allocates and remembers who asked.
 func track(f call, n, align int, tag []string) ([]byte, error) {
 	if n <= 0 {
-		return allocRest(f, n)
+		return allocNone(f, n)
 	}
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(skipToCallocCaller, pcs[:])
@@ -39,9 +39,9 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 	if len(tag) > 0 {
 		name = tag[0]
 	}
-	p := c.LeakCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
-	if p == nil {
-		return allocRest(f, n)
+	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
+	if err != c.OK {
+		return nil, noMemory(n, err)
 	}
 	return bytesAt(p, n), nil
 }
@@ -78,6 +78,9 @@ func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
 	_ = pooled.LeakOwn(tag, pcs[:depth]) // else it stays with who had it before
 	return pooled
 }
+
+// drainForLimit has no caches to drain.
+func drainForLimit() bool { return false }
 
 // returnMemory gives all that is free back to the system.
 func returnMemory() c.Err { return c.ReturnMemory() }

@@ -100,6 +100,7 @@ static void run_with_failures(const operation_t *op)
 {
     int64_t bytes = zm_num_alloc_bytes(), objects = zm_num_allocs();
     size_t live = fault_live();
+    int64_t held = zm_num_held_bytes();
     for (size_t k = 1;; k++) {
         fault_arm(k);
         bool ok = op->run();
@@ -112,6 +113,7 @@ static void run_with_failures(const operation_t *op)
         assert_false(ok);
         assert_counts(bytes, objects);
         assert_int_equal(fault_live(), live);
+        assert_int_equal(zm_num_held_bytes(), held);
         assert_true(op->run());
         op->undo();
         assert_counts(bytes, objects);

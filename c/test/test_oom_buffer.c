@@ -225,7 +225,7 @@ static int open_files(void)
 /* What must be the same before and after a call that failed. */
 typedef struct world {
     int files;
-    int64_t bytes, objects;
+    int64_t bytes, objects, held;
     size_t live;
     bool there; /* the file */
     off_t size;
@@ -240,6 +240,7 @@ static world_t look(void)
     w.files = open_files();
     w.bytes = zm_num_alloc_bytes();
     w.objects = zm_num_allocs();
+    w.held = zm_num_held_bytes();
     w.live = zm_leak_sites ? 0 : fault_live();
     w.there = stat(path, &st) == 0;
     w.size = w.there ? st.st_size : 0;

@@ -180,6 +180,7 @@ static void test_new_cache(void **state)
 static void test_allocating(void **state)
 {
     (void)state;
+    int64_t held = zm_num_held_bytes();
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         size_t n = zm_class_size(cls);
         for (size_t k = 1; k <= 6; k++) {
@@ -200,6 +201,7 @@ static void test_allocating(void **state)
             zm_cache_drain(one);
             zm_depot_trim(true);
             assert_int_equal(fault_live(), baseline);
+            assert_int_equal(zm_num_held_bytes(), held);
         }
     }
 }

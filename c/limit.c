@@ -1,0 +1,120 @@
+/* limit.c: how much memory the core holds, and how much it may.
+ *
+ * Whatever takes memory from below charges it here first and uncharges it when it has given it
+ * back: depot.c a magazine at a time, alloc.c a block at a time. So what is charged is what callers
+ * hold and what is parked in caches and the depot, each block with the size of its class; a block
+ * beyond the classes, as it was asked for. It is one atomic counter, off the path of whoever
+ * allocates through a cache. Our own bookkeeping is not charged.
+ *
+ * A thread that follows the counter sleeps in zm_wait_held until it leaves a window. Who charges
+ * looks at the window's bounds, on the counter's own cache line, and wakes that thread, once: the
+ * window is gone then, until the thread comes again.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "zm_internal.h"
+
+static struct {
+    _Alignas(ZM__CACHE_LINE) _Atomic int64_t held;
+    _Atomic int64_t limit;
+    _Atomic int64_t low, high; /* the window; everything is inside where nobody waits */
+} state = {.limit = INT64_MAX, .low = INT64_MIN, .high = INT64_MAX};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows, and to wait with */
+static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
+static bool woken;
+
+/* Wakes who waits. */
+static void wake(void)
+{
+    pthread_mutex_lock(&lock);
+    woken = true;
+    atomic_store_explicit(&state.low, INT64_MIN, memory_order_relaxed);
+    atomic_store_explicit(&state.high, INT64_MAX, memory_order_relaxed);
+    pthread_cond_signal(&left);
+    pthread_mutex_unlock(&lock);
+}
+
+static void watch(int64_t held)
+{
+    if (held < atomic_load(&state.low) || held > atomic_load(&state.high))
+        wake();
+}
+
+/* A wrong size given to zm_free may make the sum wrap around. */
+static int64_t plus(int64_t held, uint64_t n)
+{
+    return (int64_t)((uint64_t)held + n);
+}
+
+/* Charges for as many blocks of n bytes as the limit allows, from min to max, or for none. A
+ * request that is refused never shows in the counter: others would be refused because of it.
+ */
+static size_t charge(size_t n, size_t min, size_t max)
+{
+    int64_t held = atomic_load_explicit(&state.held, memory_order_relaxed);
+    int64_t after;
+    size_t fit;
+    do {
+        int64_t limit = atomic_load_explicit(&state.limit, memory_order_relaxed);
+        uint64_t room = held < limit ? (uint64_t)limit - (uint64_t)held : 0;
+        fit = room / n < max ? (size_t)(room / n) : max;
+        if (fit == 0 || fit < min)
+            return 0;
+        after = plus(held, (uint64_t)(fit * n));
+    } while (!atomic_compare_exchange_weak(&state.held, &held, after));
+    watch(after);
+    return fit;
+}
+
+size_t zm__charge_some(size_t n, size_t min, size_t max)
+{
+    size_t fit = charge(n, min, max);
+    if (fit < min && zm__depot_flush())
+        fit = charge(n, min, max);
+    return fit;
+}
+
+bool zm__charge(size_t n)
+{
+    return zm__charge_some(n, 1, 1) == 1;
+}
+
+void zm__uncharge(size_t n)
+{
+    if (n > 0)
+        watch(plus(atomic_fetch_sub(&state.held, (int64_t)n), 0 - (uint64_t)n));
+}
+
+int64_t zm_num_held_bytes(void)
+{
+    return atomic_load_explicit(&state.held, memory_order_relaxed);
+}
+
+int64_t zm_set_limit(int64_t bytes)
+{
+    return bytes < 0 ? atomic_load(&state.limit) : atomic_exchange(&state.limit, bytes);
+}
+
+int64_t zm_wait_held(int64_t low, int64_t high)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&state.low, low);
+    atomic_store(&state.high, high);
+    int64_t held = atomic_load(&state.held); /* after the bounds: whoever charges later sees them */
+    while (!woken && held >= low && held <= high) {
+        pthread_cond_wait(&left, &lock);
+        held = atomic_load(&state.held);
+    }
+    woken = false;
+    atomic_store(&state.low, INT64_MIN);
+    atomic_store(&state.high, INT64_MAX);
+    pthread_mutex_unlock(&lock);
+    return held;
+}
+
+void zm_wake_held(void)
+{
+    wake();
+}

@@ -1,0 +1,85 @@
+//go:build leak
+
+package z
+
+import (
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// forget empties the list for the tests that follow.
+func forget() {
+	lostMu.Lock()
+	defer lostMu.Unlock()
+	clear(lost)
+}
+
+func TestUnreleased_ListedOnceUnreachable(t *testing.T) {
+	defer forget()
+	var blocks [][]byte // to free what is lost, in the end
+	for range 3 {
+		blocks = append(blocks, newHolder(100).b)
+	}
+	kept := newHolder(1000)
+	newHolder(10000).release()
+	waitForFinalizers()
+	leaks := Leaks()
+	t.Log("\n" + leaks)
+	want := regexp.MustCompile(`^UNREACHABLE: 300 bytes, never released: 3 x holder from func: ` +
+		`\S+/z\.TestUnreleased_ListedOnceUnreachable unreleased_on_test.go:\d+\n    testing\.tRunner `)
+	if !want.MatchString(leaks) || strings.Count(leaks, "UNREACHABLE") != 1 {
+		t.Errorf("Leaks:\n%s", leaks)
+	}
+	if !strings.Contains(leaks, "LEAK: 1000 at") || !strings.Contains(leaks, "LEAK: 300 at") {
+		t.Errorf("what is live is not listed:\n%s", leaks)
+	}
+	runtime.KeepAlive(kept)
+	kept.release()
+	for _, b := range blocks {
+		Free(b)
+	}
+	waitForFinalizers()
+	if leaks := Leaks(); !strings.HasPrefix(leaks, "UNREACHABLE: 300 bytes") ||
+		strings.Contains(leaks, "LEAK") {
+		t.Errorf("Leaks with all blocks freed:\n%s", leaks)
+	}
+}
+
+// GOMAXPROCS takes away Ps, with what was queued there.
+func TestUnreleased_GOMAXPROCSMayChange(t *testing.T) {
+	defer forget()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	const n = 100
+	done := make(chan []byte)
+	for i := range n {
+		runtime.GOMAXPROCS(1 + i%8)
+		go func() { done <- newHolder(8).b }()
+		Free(<-done)
+	}
+	waitForFinalizers()
+	if got := unreleased(); !strings.HasPrefix(got, "UNREACHABLE: 800 bytes, never released: 100 x holder") {
+		t.Errorf("unreleased:\n%s", got)
+	}
+}
+
+func TestUnreleased_Buffer(t *testing.T) {
+	defer forget()
+	ctl := make(chan *Buffer, 1)
+	func() {
+		NewBuffer(1000).Release()
+		b := NewBuffer(3000)
+		ctl <- &Buffer{ctl: b.ctl} // to free it, in the end
+	}()
+	waitForFinalizers()
+	leaks := Leaks()
+	want := regexp.MustCompile(`^UNREACHABLE: \d{4} bytes, never released: 1 x Buffer from func: ` +
+		`\S+/z\.TestUnreleased_Buffer\S* unreleased_on_test.go:\d+\n`)
+	if !want.MatchString(leaks) || strings.Count(leaks, "UNREACHABLE") != 1 {
+		t.Errorf("Leaks:\n%s", leaks)
+	}
+	if err := (<-ctl).Release(); err != nil {
+		t.Error(err)
+	}
+}
