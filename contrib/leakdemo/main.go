@@ -1,9 +1,12 @@
-// Leakdemo leaks manual memory from three places, and keeps Go pointers in it, on purpose:
-// docs/hunting-leaks.md finds them.
+// Leakdemo leaks manual memory from three places, keeps Go pointers in it, and, if asked to, writes
+// where it must not, all on purpose: docs/hunting-leaks.md finds the places.
 //
 //	go run ./leakdemo                                 how it grows
-//	ZMEM_LEAKS=1 go run -tags leak ./leakdemo         who holds what
+//	go run ./leakdemo -profile leaks.pb.gz            who holds what, for go tool pprof
+//	ZMEM_LEAKS=1 go run -tags leak ./leakdemo         the same, block by block
 //	go run -tags leak ./leakdemo -pointers            where the Go pointers are
+//	go run ./leakdemo -mistake overflow               a write behind a block
+//	go run ./leakdemo -mistake use-after-free         a write to one that was freed
 package main
 
 import (
@@ -21,10 +24,18 @@ func main() {
 	defer z.ReportLeaks()
 	rounds := flag.Int("rounds", 3, "how often all is done")
 	pointers := flag.Bool("pointers", false, "print the Go pointers that are in manual memory")
+	profile := flag.String("profile", "", "write a profile of what is left to `file`")
+	rate := flag.Int("rate", z.DefaultProfileRate, "sample one in so many `bytes`; 1: every block")
+	mistake := flag.String("mistake", "", "make a `mistake`, with all small blocks guarded: overflow or use-after-free")
 	flag.Parse()
-	if *rounds < 0 || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "leakdemo: -rounds takes a number that is not negative, and there are no arguments")
+	if *rounds < 0 || *rate < 0 || flag.NArg() > 0 || *mistake != "" && mistakes[*mistake] == nil {
+		flag.Usage()
 		os.Exit(2)
+	}
+	z.SetProfileRate(*rate)
+	if *mistake != "" {
+		z.SetGuardRate(1)
+		mistakes[*mistake]()
 	}
 
 	var s store
@@ -42,6 +53,20 @@ func main() {
 		fmt.Print(z.FindGoPointers())
 	}
 	s.close()
+	if *profile != "" {
+		if err := writeProfile(*profile); err != nil {
+			fmt.Fprintln(os.Stderr, "leakdemo:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func writeProfile(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(z.WriteHeapProfile(f), f.Close())
 }
 
 // store is an index, and a cache in front of it.

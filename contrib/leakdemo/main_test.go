@@ -54,3 +54,45 @@ func TestLeakdemo(t *testing.T) {
 		})
 	}
 }
+
+// With every block sampled, the profile names the three places with just what each has leaked.
+func TestLeakdemo_Profile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "leaks.pb.gz")
+	if out, err := exec.Command("go", "run", ".", "-rate", "1", "-profile", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodefraction=0", "-unit=B", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		`(?m)^ +2097152B .* main\.\(\*store\)\.reload$`,
+		`(?m)^ +61440B .* main\.\(\*store\)\.parse$`,
+		`(?m)^ +6400B .* main\.newEntry$`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("no match of %q in:\n%s", want, out)
+		}
+	}
+}
+
+// The guards' reports name the lines that did it.
+func TestLeakdemo_Mistakes(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "leakdemo")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for mistake, want := range map[string]string{
+		"overflow": `^zmem: fault at 0x[0-9a-f]+: 1 byte past the end of a block of 64 bytes at 0x[0-9a-f]+\n` +
+			`allocated as "packet" by:\n    main\.overflow mistakes\.go:\d+\n`,
+		"use-after-free": `^zmem: fault at 0x[0-9a-f]+: 7 bytes into a freed block of 64 bytes at 0x[0-9a-f]+\n` +
+			`allocated as "packet" by:\n    main\.useAfterFree mistakes\.go:\d+\n(    .*\n)+` +
+			`freed by:\n    main\.done mistakes\.go:\d+\n    main\.useAfterFree mistakes\.go:\d+\n`,
+		"other": `(?m)^Usage of `,
+	} {
+		out, err := exec.Command(bin, "-mistake", mistake).CombinedOutput()
+		if err == nil || !regexp.MustCompile(want).Match(out) {
+			t.Errorf("%s: %v, and no match of %q in:\n%s", mistake, err, want, out)
+		}
+	}
+}
