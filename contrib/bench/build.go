@@ -77,8 +77,8 @@ func build(ctx context.Context, d dirs, opts options) (*built, error) {
 // testBinary names the test binary of a package in which an implementation is.
 func testBinary(pkg, impl string) string {
 	name := pkg
-	if im := find(impl); im != nil && im.exp != "" {
-		name += "-" + im.exp
+	if im := find(impl); im != nil && im.exp+im.with != "" {
+		name += "-" + im.exp + im.with
 	}
 	return name + ".test"
 }
@@ -93,7 +93,7 @@ func (b *built) buildTests(ctx context.Context, d dirs, w work, opts options) er
 		fmt.Fprintf(os.Stderr, "building %s\n", name)
 		bin := filepath.Join(d.build, name)
 		args := append([]string{"GOEXPERIMENT=" + find(impl).exp, "go", "test", "-c", "-o", bin},
-			b.module.flags("jemalloc")...)
+			b.module.flags(strings.TrimSuffix("jemalloc,"+find(impl).with, ","))...)
 		_, err := output(ctx, d.bench, "env", append(args, "./"+w.pkg)...)
 		switch {
 		case err == nil:

@@ -21,7 +21,8 @@ type implementation struct {
 	module string // whose version is reported; none: the standard library
 	about  string // how it is used, for the page
 	tag    string // build tag, where go.mod does not have the module
-	exp    string // GOEXPERIMENT that it needs, so that its tests are a binary of its own
+	exp    string // GOEXPERIMENT, or
+	with   string // build tag, that it needs, so that its tests are a binary of its own
 	chart  bool   // is in the chart
 }
 
@@ -34,6 +35,18 @@ var implementations = []implementation{
 	{
 		name: "zmem-allocator", label: "**zmem**, Allocator", kind: ours,
 		about: "the list demo with `-tags jemalloc,allocator`",
+	},
+	{
+		name: "zmem-profile-off", label: "profile off", kind: ours, about: "after `z.SetProfileRate(0)`",
+	},
+	{
+		name: "zmem-profile-all", label: "every block profiled", kind: ours, about: "after `z.SetProfileRate(1)`",
+	},
+	{
+		name: "zmem-guard", label: "one in 1000 guarded", kind: ours, about: "after `z.SetGuardRate(1000)`",
+	},
+	{
+		name: "zmem-leak", label: "leak tag", kind: ours, with: "leak", about: "with `-tags jemalloc,leak`",
 	},
 	{
 		name: "c", label: "C loop on jemalloc", kind: floor, chart: true,
@@ -175,6 +188,12 @@ var works = []work{
 		},
 	},
 	{
+		name: "Modes", title: "What finding bugs costs", pkg: "modes", against: []string{"zmem"},
+		about: "Calloc and Free of 32 bytes, as above: as it is, with one in 512 KiB sampled for the " +
+			"profile; without; and with each of what helps to find leaks and wrong uses.",
+		impls: []string{"zmem", "zmem-profile-off", "zmem-guard", "zmem-profile-all", "zmem-leak"},
+	},
+	{
 		name: "ForcedGC", title: "A forced collection", pkg: "alloc",
 		about: "One `runtime.GC()` while a list of 20,000,000 nodes of 16 bytes is live.",
 		impls: []string{"zmem", "go", "ristretto"},
@@ -291,6 +310,11 @@ var targets = []target{
 		what: "List demo, no Allocator", basis: "Go heap",
 		got: "ListDemo/impl=zmem", base: "ListDemo/impl=go",
 		limit: 1.0,
+	},
+	{
+		what: "Calloc+Free of 32 bytes with the profile", basis: "without",
+		got: "Modes/impl=zmem/size=32", base: "Modes/impl=zmem-profile-off/size=32",
+		limit: 1.05,
 	},
 	{
 		what: "Forced collection, 20M live nodes", basis: "Go heap",
