@@ -12,7 +12,7 @@ import (
 // blockSize is what every allocation asks for, in bytes, and what a node has.
 const blockSize = 16
 
-type node struct{ val, next uintptr }
+type node struct{ val, _ uintptr }
 
 // round is after how many allocations of a goroutine everything is freed: 1 MiB.
 const round = 1 << 16
