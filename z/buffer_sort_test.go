@@ -82,7 +82,7 @@ func TestBuffer_Sorts(t *testing.T) {
 	for _, s := range bufferSorts {
 		t.Run(s.name, func(t *testing.T) {
 			inEachMode(t, func(t *testing.T, b *z.Buffer) {
-				for _, n := range []int{0, 1, 2, 100, 40_000} {
+				for _, n := range []int{0, 1, 2, 100, 17_000} {
 					b.Reset()
 					records := sortable(n)
 					for _, r := range records {
