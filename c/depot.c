@@ -5,17 +5,19 @@
  * here, whole, for the other kind: one short lock a size class. Only when the depot has none does
  * the backend get to work, for a whole magazine at once and outside of the lock.
  *
- * A class keeps at most KEEP_BYTES in full magazines; what comes beyond that goes back to the
- * backend. zm_depot_trim gives back what a class has not needed since it was called last.
+ * The depot keeps at most KEEP_BYTES in full magazines, of all classes together; what comes beyond
+ * that goes back to the backend. zm_depot_trim gives back what a class has not needed since it was
+ * called last.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "zm_internal.h"
 
 #define MAGAZINE_BYTES ((size_t)32768) /* the blocks of one magazine hold at most so much */
 #define MAGAZINE_MAX 128               /* and are at most so many */
 #define MAGAZINE_MIN 2                 /* but at least so many */
-#define KEEP_BYTES ((size_t)524288)
+#define KEEP_BYTES ((size_t)32 << 20)
 
 typedef struct depot {
     _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
@@ -28,6 +30,7 @@ typedef struct depot {
 zm_magazine_t zm_no_magazine;
 
 static depot_t depots[ZM_NUM_CLASSES];
+static atomic_size_t kept; /* bytes that full magazines have room for, in the depot */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_locks(void)
@@ -52,9 +55,15 @@ static size_t magazine_cap(unsigned cls)
     return clamp(MAGAZINE_BYTES / zm__class_size(cls), MAGAZINE_MIN, MAGAZINE_MAX);
 }
 
-static size_t max_full(unsigned cls)
+static size_t magazine_bytes(unsigned cls)
 {
-    return KEEP_BYTES / (magazine_cap(cls) * zm__class_size(cls));
+    return magazine_cap(cls) * zm__class_size(cls);
+}
+
+/* Whether another full magazine may be kept: threads that ask at once may all be told so. */
+static bool has_room(unsigned cls)
+{
+    return atomic_load_explicit(&kept, memory_order_relaxed) + magazine_bytes(cls) <= KEEP_BYTES;
 }
 
 /* Whether a magazine holds blocks much larger than its class says: aligned ones, or ones freed with
@@ -80,18 +89,24 @@ static zm_magazine_t *pop(zm_magazine_t **list)
     return m;
 }
 
-static zm_magazine_t *pop_full(depot_t *d)
+static zm_magazine_t *pop_full(unsigned cls)
 {
+    depot_t *d = &depots[cls];
     zm_magazine_t *m = pop(&d->full);
-    if (m && --d->nfull < d->low)
+    if (!m)
+        return NULL;
+    if (--d->nfull < d->low)
         d->low = d->nfull;
+    atomic_fetch_sub_explicit(&kept, magazine_bytes(cls), memory_order_relaxed);
     return m;
 }
 
-static void push_full(depot_t *d, zm_magazine_t *m)
+static void push_full(unsigned cls, zm_magazine_t *m)
 {
+    depot_t *d = &depots[cls];
     push(&d->full, m);
     d->nfull++;
+    atomic_fetch_add_explicit(&kept, magazine_bytes(cls), memory_order_relaxed);
 }
 
 /* An empty magazine of our own making, or NULL. */
@@ -152,7 +167,7 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 {
     depot_t *d = depot_of(cls);
     pthread_mutex_lock(&d->lock);
-    zm_magazine_t *m = pop_full(d);
+    zm_magazine_t *m = pop_full(cls);
     if (spent == &zm_no_magazine)
         spent = m ? NULL : pop(&d->empty);
     else if (m)
@@ -178,10 +193,10 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
     depot_t *d = depot_of(cls);
     bool keep = !oversized(cls, full);
     pthread_mutex_lock(&d->lock);
-    bool room = full == &zm_no_magazine || (keep && d->nfull < max_full(cls));
+    bool room = full == &zm_no_magazine || (keep && has_room(cls));
     zm_magazine_t *m = room ? pop(&d->empty) : NULL;
     if (m && full != &zm_no_magazine)
-        push_full(d, full);
+        push_full(cls, full);
     pthread_mutex_unlock(&d->lock);
     if (m)
         return fetch(m);
@@ -204,11 +219,11 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
     depot_t *d = depot_of(cls);
     bool keep = !oversized(cls, m);
     pthread_mutex_lock(&d->lock);
-    keep = m->len == 0 || (keep && d->nfull < max_full(cls));
+    keep = m->len == 0 || (keep && has_room(cls));
     if (keep && m->len == 0)
         push(&d->empty, m);
     else if (keep)
-        push_full(d, m);
+        push_full(cls, m);
     pthread_mutex_unlock(&d->lock);
     if (!keep) { /* m is still ours */
         magazine_flush(cls, m);
@@ -226,7 +241,7 @@ static bool trim(unsigned cls, bool all)
     bool any = false;
     pthread_mutex_lock(&d->lock);
     for (size_t n = all ? d->nfull : d->low; n > 0; n--)
-        push(&gone, pop_full(d));
+        push(&gone, pop_full(cls));
     d->low = d->nfull;
     while ((m = pop(&d->empty)))
         push(&gone, m);

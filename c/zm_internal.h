@@ -82,12 +82,6 @@ void zm__meta_free(void *p);
 unsigned zm__class_of(size_t n);
 size_t zm__class_size(unsigned cls);
 
-/* ---- alloc.c ------------------------------------------------------------------------------ */
-
-/* Adds to what zm_num_alloc_bytes and zm_num_allocs return; negative numbers as their complement.
- */
-void zm__count(uint64_t bytes, uint64_t objects);
-
 /* ---- limit.c ------------------------------------------------------------------------------ */
 
 /* Charges n bytes, not 0, that are about to be taken from the system or a backend; false, nothing

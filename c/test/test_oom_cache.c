@@ -96,34 +96,39 @@ static void test_no_magazine_is_never_kept(void **state)
     assert_true(zm_no_magazine.len == 0 && zm_no_magazine.cap == 0 && !zm_no_magazine.next);
 }
 
-enum { MAGAZINES = 40 };
-
-/* Half a MiB a class is kept, and no more. */
+/* 32 MiB are kept of all classes together, and no more. */
 static void test_bound(void **state)
 {
     (void)state;
-    for (unsigned cls = 20; cls < ZM_NUM_CLASSES; cls++) {
-        zm_magazine_t *m[MAGAZINES];
-        size_t size = zm_class_size(cls);
-        for (size_t i = 0; i < MAGAZINES; i++)
-            m[i] = zm_depot_full(cls, &zm_no_magazine);
-        size_t cap = m[0]->cap;
-        assert_int_equal(fault_live(), baseline + MAGAZINES * (1 + cap));
-        for (size_t i = 0; i < MAGAZINES; i++) {
+    enum { EACH = 16 << 20, MOST = 32 << 20, NUM = 3 };
+    const unsigned classes[NUM] = {30, 37, 44};
+    static zm_magazine_t *m[NUM][EACH / 16384]; /* magazines hold more than half of 32 KiB */
+    size_t count[NUM];
+    int64_t held = zm_num_held_bytes();
+    for (size_t c = 0; c < NUM; c++) {
+        size_t size = zm_class_size(classes[c]);
+        m[c][0] = zm_depot_full(classes[c], &zm_no_magazine);
+        count[c] = EACH / (m[c][0]->cap * size);
+        assert_true(count[c] > 1 && count[c] <= EACH / 16384);
+        for (size_t i = 1; i < count[c]; i++)
+            m[c][i] = zm_depot_full(classes[c], &zm_no_magazine);
+    }
+    for (size_t c = 0; c < NUM; c++) {
+        for (size_t i = 0; i < count[c]; i++) {
             if (i % 2) {
-                zm_depot_put(cls, m[i]);
+                zm_depot_put(classes[c], m[c][i]);
             } else {
-                zm_magazine_t *empty = zm_depot_empty(cls, m[i]);
+                zm_magazine_t *empty = zm_depot_empty(classes[c], m[c][i]);
                 assert_true(empty->len == 0);
-                zm_depot_put(cls, empty);
+                zm_depot_put(classes[c], empty);
             }
         }
-        size_t most = 524288 / size;
-        assert_true(fault_live() - baseline <= most + 2 * MAGAZINES);
-        assert_true(fault_live() - baseline >= most / 2);
-        zm_depot_trim(true);
-        assert_int_equal(fault_live(), baseline);
     }
+    int64_t kept = zm_num_held_bytes() - held;
+    assert_true(kept <= MOST && kept > MOST - (1 << 20));
+    zm_depot_trim(true);
+    assert_int_equal(zm_num_held_bytes(), held);
+    assert_int_equal(fault_live(), baseline);
 }
 
 /* What was not needed between two calls goes back, the rest stays. */
