@@ -10,9 +10,11 @@ func TestImplementations(t *testing.T) {
 	const count = 3000
 	for _, im := range implementations {
 		if im.iterate != nil {
-			walk, done := im.iterate(count)
-			if got := walk(); got != (count-1)&0xff {
-				t.Errorf("%s: the last record begins with %d", im.name, got)
+			walks, done := im.iterate(count)
+			for call, walk := range walks {
+				if got := walk(); got != (count-1)&0xff {
+					t.Errorf("%s, %s: the last record begins with %d", im.name, call, got)
+				}
 			}
 			done()
 		}

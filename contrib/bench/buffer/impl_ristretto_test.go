@@ -45,17 +45,19 @@ func slicesRistretto(n int) {
 	}
 }
 
-func iterateRistretto(count int) (walk func() (last byte), close func()) {
+func iterateRistretto(count int) (walks map[string]func() (last byte), close func()) {
 	b := z.NewBuffer(16*count, "bench")
 	for i := range count {
 		b.SliceAllocate(8)[0] = byte(i)
 	}
-	return func() (last byte) {
-		_ = b.SliceIterate(func(r []byte) error {
-			last = r[0]
-			return nil
-		})
-		return last
+	return map[string]func() (last byte){
+		"SliceIterate": func() (last byte) {
+			_ = b.SliceIterate(func(r []byte) error {
+				last = r[0]
+				return nil
+			})
+			return last
+		},
 	}, func() { must(b.Release) }
 }
 
