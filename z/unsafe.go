@@ -30,15 +30,15 @@ func putLE64(p unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]by
 const frame = 8
 
 // recordAt is the record whose frame is off bytes behind base, without spare capacity. An empty one
-// points to its frame, as behind it may be the end of the memory, and then whatever the collector
-// finds there.
+// points to the last byte of its frame, as behind that may be the end of the memory, and then
+// whatever the collector finds there.
 func recordAt(base unsafe.Pointer, off int) []byte {
-	p := at(base, uintptr(off))
-	n := int(le64(p))
-	if n > 0 {
-		p = at(p, frame)
+	n := recordLen(base, off)
+	empty := 0
+	if n == 0 { // no branch, but an instruction
+		empty = 1
 	}
-	return bytesAt(p, n)
+	return unsafe.Slice((*byte)(unsafe.Add(base, off+frame-empty)), n)
 }
 
 // recordLen is the length of that record, in bytes, without its frame.
