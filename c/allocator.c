@@ -6,8 +6,8 @@
  * stack, so that threads that allocate at once seldom add to the same word. A window's counter is
  * its own, and 64 bits wide: however often adding to it fails, nothing else changes.
  *
- * Chunks are zero when they come. Reset keeps them, remembers how far each was carved, and only
- * what is carved again below that mark is cleared.
+ * What is carved is cleared below the chunk's dirty mark: all of a chunk that came uncleared, or as
+ * far as it was carved when Reset, which keeps chunks, was called last.
  *
  * Locking: an Allocator's lock guards all of it but its windows' counters; `refs_lock` guards the
  * table by ref. Where both are held, to look at Allocators that may be released meanwhile,

@@ -59,9 +59,6 @@ func Free(p unsafe.Pointer, n uintptr) {
 // GoodSize is zm_good_size.
 func GoodSize(n uintptr) uintptr { return uintptr(C.zm_good_size(C.size_t(n))) }
 
-// UsableSize is zm_usable_size.
-func UsableSize(p unsafe.Pointer) uintptr { return uintptr(C.zm_usable_size(p)) }
-
 // NumAllocBytes is zm_num_alloc_bytes.
 func NumAllocBytes() int64 { return int64(C.zm_num_alloc_bytes()) }
 

@@ -152,17 +152,6 @@ static void magazine_flush(unsigned cls, zm_magazine_t *m)
     m->len = 0;
 }
 
-/* Has the addresses of a magazine come into this core's cache, all at once, rather than one line
- * after the other when they are used: another core may have had them last.
- */
-static zm_magazine_t *fetch(zm_magazine_t *m)
-{
-    void **blocks = zm__blocks(m);
-    for (uint32_t i = 0; i < m->cap; i += ZM__CACHE_LINE / sizeof *blocks)
-        __builtin_prefetch(blocks + i, 1);
-    return m;
-}
-
 zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 {
     depot_t *d = depot_of(cls);
@@ -174,7 +163,7 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
         push(&d->empty, spent);
     pthread_mutex_unlock(&d->lock);
     if (m)
-        return fetch(m);
+        return m;
 
     m = spent ? spent : magazine_new(cls);
     if (!m)
@@ -199,7 +188,7 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
         push_full(cls, full);
     pthread_mutex_unlock(&d->lock);
     if (m)
-        return fetch(m);
+        return m;
 
     m = room ? magazine_new(cls) : NULL;
     if (full == &zm_no_magazine)

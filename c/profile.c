@@ -211,13 +211,6 @@ void zm_profile_add(const void *p, size_t n, uint64_t rate, const char *tag, siz
         (void)zm__profile_remember(p, n, rate, site);
 }
 
-void zm__profile_add(const void *p, size_t n, zm_site_t *site)
-{
-    uint64_t rate = zm_profile_rate();
-    if (site && n > 0 && rate > 0 && zm__chance() <= probability(n, rate))
-        (void)zm__profile_remember(p, n, rate, site);
-}
-
 void zm_profile_remove(const void *p)
 {
     if (atomic_load_explicit(&num_outside, memory_order_relaxed) > 0 && zm__profile_forget(p))

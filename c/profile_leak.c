@@ -51,17 +51,6 @@ uint64_t zm__profile_due(zm_cache_t *k)
     return 0;
 }
 
-void zm__profile_add(const void *p, size_t n, zm_site_t *site)
-{
-    (void)p, (void)n, (void)site;
-}
-
-zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
-{
-    (void)tag, (void)ntag, (void)pcs, (void)npcs;
-    return NULL;
-}
-
 bool zm__profile_free(void *p)
 {
     (void)p;

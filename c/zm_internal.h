@@ -378,11 +378,9 @@ uint64_t zm__profile_due(zm_cache_t *cache);
 /* A random number, evenly distributed over (0, 1]. */
 double zm__chance(void);
 
-/* Has n bytes at p, which come from elsewhere, sampled or not, as the rate and chance decide; they
- * count for `site`, which zm__profile_site makes. It may be NULL: nothing happens then. To be
- * undone by zm_profile_remove.
+/* The site of this stack and tag, as zm__site_of; NULL, the sample being counted as dropped, where
+ * there is no room for it.
  */
-void zm__profile_add(const void *p, size_t n, zm_site_t *site);
 zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs);
 
 /* Adds a record of n bytes at p, sampled at `rate`; false where there is no room. And removes it;

@@ -61,13 +61,6 @@ func NewAllocator(sz int, tag ...string) *Allocator {
 	return register(core, name)
 }
 
-func tagOf(tag []string) string {
-	if len(tag) > 0 {
-		return tag[0]
-	}
-	return ""
-}
-
 // checkSize panics where no Allocator can be asked for n bytes, at most max.
 func checkSize(n, max int) {
 	if n < 0 {
@@ -199,8 +192,7 @@ func (a *Allocator) takeAligned(n, align uintptr) unsafe.Pointer {
 
 // slot is where this goroutine's window stands.
 func (a *Allocator) slot() *unsafe.Pointer {
-	p := stackPage()
-	return &a.windows[(p)%c.NumWindows]
+	return &a.windows[stackPage()%c.NumWindows]
 }
 
 // none is where allocations of no bytes start.

@@ -62,6 +62,14 @@ func (f call) String() string {
 	return [...]string{"Calloc", "TryCalloc", "CallocAligned"}[f]
 }
 
+// tagOf is the tag that counts.
+func tagOf(tag []string) string {
+	if len(tag) == 0 {
+		return ""
+	}
+	return tag[0]
+}
+
 // mustBlock is the first byte of b, and panics with err where there is one.
 func mustBlock(b []byte, err error) unsafe.Pointer {
 	if err != nil {

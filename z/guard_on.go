@@ -56,7 +56,7 @@ func guardDue(k pinned) bool {
 func callocGuarded(n uintptr, rate uint64, tag []string) unsafe.Pointer {
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(2, pcs[:])
-	p, site := c.GuardCalloc(n, rate, first(tag), pcs[:depth])
+	p, site := c.GuardCalloc(n, rate, tagOf(tag), pcs[:depth])
 	describe(site)
 	return p
 }

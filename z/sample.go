@@ -113,7 +113,7 @@ func callocSampled(n, align uintptr, rate uint64, tag []string) unsafe.Pointer {
 	}
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(2, pcs[:])
-	return c.ProfileCalloc(n, align, rate, first(tag), pcs[:depth])
+	return c.ProfileCalloc(n, align, rate, tagOf(tag), pcs[:depth])
 }
 
 // sampleAdded has n bytes at p that came from elsewhere, such as a mapping, sampled as chance decides.
@@ -130,12 +130,4 @@ func sampleAdded(p unsafe.Pointer, n uintptr, tag string) {
 		depth := runtime.Callers(2, pcs[:])
 		c.ProfileAdd(p, n, rate, tag, pcs[:depth])
 	}
-}
-
-// first is the only tag that counts.
-func first(tag []string) string {
-	if len(tag) == 0 {
-		return ""
-	}
-	return tag[0]
 }

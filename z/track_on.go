@@ -35,11 +35,7 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 	}
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(skipToCallocCaller, pcs[:])
-	name := ""
-	if len(tag) > 0 {
-		name = tag[0]
-	}
-	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), name, pcs[:depth])
+	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), tagOf(tag), pcs[:depth])
 	if err != c.OK {
 		return nil, noMemory(n, err)
 	}
@@ -50,11 +46,7 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 func attribute(k *c.Buffer, tag []string) {
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(skipToMaker, pcs[:])
-	name := ""
-	if len(tag) > 0 {
-		name = tag[0]
-	}
-	k.Attribute(name, pcs[:depth])
+	k.Attribute(tagOf(tag), pcs[:depth])
 }
 
 // freeBlock frees a block of n bytes.

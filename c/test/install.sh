@@ -52,7 +52,7 @@ try() {
     local prefix=$tmp/$1 backends=$2 leak=$3 backend list=${2// /,}
     echo "install: BACKENDS=\"$backends\" LEAK=$leak"
     ${MAKE:-make} -s install PREFIX="$prefix" BACKENDS="$backends" LEAK="$leak" CC="$CC" >/dev/null
-    expect "include/zm_layout.h include/zmem.h lib/libzmem.a lib/pkgconfig/zmem.pc" \
+    expect "include/zm_debug.h include/zm_layout.h include/zmem.h lib/libzmem.a lib/pkgconfig/zmem.pc" \
         sh -c "cd '$prefix' && find * -type f | LC_ALL=C sort | paste -sd ' ' -"
     export PKG_CONFIG_PATH=$prefix/lib/pkgconfig${search:+:$search}
     expect "$version" "$PKG_CONFIG" --modversion zmem

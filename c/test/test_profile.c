@@ -148,8 +148,7 @@ static void test_added(void **state)
     static char mapping[2][4096];
     assert_int_equal(zm_profile_set_rate(1), ZM_OK);
     zm_profile_add(mapping[0], 1 << 20, 1, "map", 3, pcs, 1);
-    zm__profile_add(mapping[1], 1 << 21, zm__profile_site("map", 3, pcs, 1));
-    zm__profile_add(mapping[0], 1 << 20, NULL);
+    zm_profile_add(mapping[1], 1 << 21, 1, "map", 3, pcs, 1);
     zm_profile_site_t s = site_of(pcs[0]);
     assert_int_equal(s.live_bytes, 3 << 20);
     assert_int_equal(s.live_objects, 2);
@@ -165,8 +164,6 @@ static void test_added(void **state)
     assert_int_equal(s.live_objects, 0);
     assert_int_equal(s.alloc_bytes, (3 << 20) + (1 << 22));
     assert_int_equal(s.alloc_objects, 3);
-    zm_profile_set_rate(0);
-    zm__profile_add(mapping[0], 1 << 20, zm__profile_site("map", 3, pcs, 1));
     assert_int_equal(num_records(), 0);
 }
 
