@@ -74,11 +74,10 @@ void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
     zm__leak_add(b, (uint64_t)now - before, (uint64_t)(now > 0) - (before > 0));
 }
 
-void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
-                         size_t npcs)
+void zm_buffer_attribute(const zm_buffer_t *b, zm_site_t *site)
 {
     size_t bytes = counted(b);
-    zm__leak_attribute(b, (uint64_t)bytes + sizeof *b, 1 + (bytes > 0), tag, ntag, pcs, npcs);
+    zm__leak_attribute(b, (uint64_t)bytes + sizeof *b, 1 + (bytes > 0), site);
 }
 
 /* ---- Memory that is not in a file ------------------------------------------------------------ */

@@ -76,11 +76,7 @@ func (b *Buffer) ScratchFree(p unsafe.Pointer, n uintptr) {
 }
 
 // Attribute is zm_buffer_attribute.
-func (b *Buffer) Attribute(tag string, pcs []uintptr) {
-	C.zm_buffer_attribute(b.c(), (*C.char)(unsafe.Pointer(unsafe.StringData(tag))),
-		C.size_t(len(tag)), (*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))),
-		C.size_t(len(pcs)))
-}
+func (b *Buffer) Attribute(site *Site) { C.zm_buffer_attribute(b.c(), site.c()) }
 
 func (b *Buffer) c() *C.zm_buffer_t { return (*C.zm_buffer_t)(unsafe.Pointer(b)) }
 

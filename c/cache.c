@@ -61,10 +61,12 @@ static bool guard_due(const zm_cache_t *k)
 static void *sampled(zm_cache_t *k, size_t n)
 {
     uint64_t rate = sample_due(k, n) ? zm__profile_due(k) : 0;
-    void *p = NULL;
-    if (guard_due(k) && zm__guard_due(k))
-        p = zm_guard_calloc(n, rate, NULL, 0, NULL, 0, NULL);
-    return p || rate == 0 ? p : zm_profile_calloc(n, 0, rate, NULL, 0, NULL, 0);
+    bool guarded = guard_due(k) && zm__guard_due(k);
+    if (rate == 0 && !guarded)
+        return NULL;
+    zm_site_t *site = zm_site_of(NULL, 0, NULL, 0);
+    void *p = guarded ? zm_guard_calloc(n, rate, site) : NULL;
+    return p || rate == 0 ? p : zm_profile_calloc(n, 0, rate, site);
 }
 
 void *zm_cache_calloc(zm_cache_t *k, size_t n)

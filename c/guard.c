@@ -286,13 +286,9 @@ static void close_slot(uintptr_t block, size_t n)
                    -1, 0);
 }
 
-void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, const uintptr_t *pcs,
-                      size_t npcs, zm_site_t **out)
+void *zm_guard_calloc(size_t n, uint64_t rate, zm_site_t *site)
 {
-    if (n == 0 || n > ZM_SMALL_MAX || !atomic_load(&area))
-        return NULL;
-    zm_site_t *site = zm__profile_site(tag, ntag, pcs, npcs);
-    if (!site)
+    if (n == 0 || n > ZM_SMALL_MAX || !site || !atomic_load(&area))
         return NULL;
     uintptr_t block = 0;
     pthread_mutex_lock(&lock);
@@ -312,8 +308,6 @@ void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, con
     if (rate > 0)
         (void)zm__profile_remember((void *)block, n, rate, site);
     zm__count(n, 1);
-    if (out)
-        *out = site;
     return (void *)block;
 }
 
@@ -333,11 +327,8 @@ bool zm__guard_free(void *p, zm_site_t *free_site)
     return live;
 }
 
-int zm_guard_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_site_t **out)
+int zm_guard_free(void *p, size_t n, zm_site_t *site)
 {
-    zm_site_t *site = zm__profile_site(NULL, 0, pcs, npcs);
-    if (out)
-        *out = site;
     if (!zm__guard_free(p, site))
         return ZM_EINVAL;
     zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);

@@ -14,16 +14,15 @@ uint64_t zm_guard_rate(void)
     return 0;
 }
 
-void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, const uintptr_t *pcs,
-                      size_t npcs, zm_site_t **site)
+void *zm_guard_calloc(size_t n, uint64_t rate, zm_site_t *site)
 {
-    (void)n, (void)rate, (void)tag, (void)ntag, (void)pcs, (void)npcs, (void)site;
+    (void)n, (void)rate, (void)site;
     return NULL;
 }
 
-int zm_guard_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_site_t **site)
+int zm_guard_free(void *p, size_t n, zm_site_t *site)
 {
-    (void)p, (void)n, (void)pcs, (void)npcs, (void)site;
+    (void)p, (void)n, (void)site;
     return ZM_EINVAL;
 }
 

@@ -151,17 +151,6 @@ type LeakFault struct {
 	FreeSite  *Site
 }
 
-// PCs returns the return addresses of the stack, innermost first, in C memory.
-func (s *Site) PCs() []uintptr {
-	return unsafe.Slice((*uintptr)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))), s.npcs)
-}
-
-// Tag returns a copy of the tag.
-func (s *Site) Tag() string {
-	end := unsafe.Sizeof(*s) + uintptr(s.npcs)*unsafe.Sizeof(uintptr(0))
-	return string(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), end)), s.ntag))
-}
-
 // Where the bytes of a Buffer are.
 const (
 	BufferHeap = C.ZM_BUFFER_HEAP

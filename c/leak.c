@@ -171,9 +171,9 @@ static bool fault_interior(uintptr_t p, zm_leak_fault_t *fault)
 
 /* ---- Blocks --------------------------------------------------------------------------------- */
 
-/* As zm_try_calloc, for a site, which may be NULL for want of memory. */
-static int calloc_at(zm_site_t *site, size_t n, size_t align, void **out)
+int zm_leak_try_calloc(size_t n, size_t align, zm_site_t *site, void **out)
 {
+    pthread_once(&once, init_locks);
     if (!site)
         return zm__backend() ? ZM_ENOMEM : ZM_EBACKEND;
     void *p;
@@ -189,28 +189,18 @@ static int calloc_at(zm_site_t *site, size_t n, size_t align, void **out)
     return ZM_OK;
 }
 
-void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
-                     size_t npcs)
+void *zm_leak_calloc(size_t n, size_t align, zm_site_t *site)
 {
-    pthread_once(&once, init_locks);
     void *p = NULL;
-    calloc_at(zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX), n, align, &p);
+    zm_leak_try_calloc(n, align, site, &p);
     return p;
 }
 
-int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
-                       size_t npcs, void **out)
-{
-    pthread_once(&once, init_locks);
-    return calloc_at(zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX), n, align, out);
-}
-
-int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault)
+int zm_leak_free(void *p, size_t n, zm_site_t *free_site, zm_leak_fault_t *fault)
 {
     if (!p)
         return ZM_OK;
     pthread_once(&once, init_locks);
-    zm_site_t *free_site = zm__site_of(NULL, 0, pcs, npcs, SIZE_MAX);
     uintptr_t block = (uintptr_t)p;
     record_shard_t *shard = shard_of(block);
     pthread_mutex_lock(&shard->lock);
@@ -239,7 +229,7 @@ int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_f
 
 void *zm__leak_calloc(size_t n)
 {
-    return zm_leak_calloc(n, 0, NULL, 0, NULL, 0);
+    return zm_leak_calloc(n, 0, zm_site_of(NULL, 0, NULL, 0));
 }
 
 void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
@@ -251,10 +241,8 @@ void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
     pthread_mutex_unlock(&shard->lock);
 }
 
-void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
-                        size_t ntag, const uintptr_t *pcs, size_t npcs)
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, zm_site_t *site)
 {
-    zm_site_t *site = zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX);
     if (!site)
         return;
     record_shard_t *shard = shard_of((uintptr_t)block);
@@ -268,24 +256,18 @@ void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, con
 
 void zm__leak_free(void *block, size_t n)
 {
-    zm_leak_free(block, n, NULL, 0, NULL);
+    zm_leak_free(block, n, zm_site_of(NULL, 0, NULL, 0), NULL);
 }
 
 /* ---- Allocators: their chunks are no records, but count as live at the site of the owner ----- */
 
-zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
-                                      const uintptr_t *pcs, size_t npcs)
+zm_allocator_t *zm_leak_allocator_new(size_t size, zm_site_t *site)
 {
-    zm_site_t *site = zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX);
     return site ? zm__allocator_new(size, site) : NULL;
 }
 
-int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
-                          size_t npcs)
+void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site)
 {
-    zm_site_t *site = zm__site_of(tag, ntag, pcs, npcs, SIZE_MAX);
-    if (!site)
-        return ZM_ENOMEM;
-    zm__allocator_set_site(a, site);
-    return ZM_OK;
+    if (site)
+        zm__allocator_set_site(a, site);
 }

@@ -13,10 +13,9 @@ void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
     (void)block, (void)bytes, (void)objects;
 }
 
-void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
-                        size_t ntag, const uintptr_t *pcs, size_t npcs)
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, zm_site_t *site)
 {
-    (void)block, (void)bytes, (void)objects, (void)tag, (void)ntag, (void)pcs, (void)npcs;
+    (void)block, (void)bytes, (void)objects, (void)site;
 }
 
 void zm__leak_free(void *block, size_t n)

@@ -22,17 +22,14 @@ import "C"
 import "unsafe"
 
 // LeakTryCalloc is zm_leak_try_calloc; nil where it fails.
-func LeakTryCalloc(n, align uintptr, tag string, pcs []uintptr) (p unsafe.Pointer, err Err) {
-	err = Err(C.zm_leak_try_calloc(C.size_t(n), C.size_t(align),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)), &p))
+func LeakTryCalloc(n, align uintptr, site *Site) (p unsafe.Pointer, err Err) {
+	err = Err(C.zm_leak_try_calloc(C.size_t(n), C.size_t(align), site.c(), &p))
 	return p, err
 }
 
 // LeakFree is zm_leak_free.
-func LeakFree(p unsafe.Pointer, n uintptr, pcs []uintptr, fault *LeakFault) Err {
-	return Err(C.zm_leak_free(p, C.size_t(n),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)),
+func LeakFree(p unsafe.Pointer, n uintptr, site *Site, fault *LeakFault) Err {
+	return Err(C.zm_leak_free(p, C.size_t(n), site.c(),
 		(*C.zm_leak_fault_t)(unsafe.Pointer(fault))))
 }
 
@@ -55,15 +52,9 @@ func LeakRead(b *LeakBlock, offset uint64, out []uintptr) bool {
 }
 
 // LeakNewAllocator is zm_leak_allocator_new.
-func LeakNewAllocator(size uintptr, tag string, pcs []uintptr) *Allocator {
-	return (*Allocator)(unsafe.Pointer(C.zm_leak_allocator_new(C.size_t(size),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))))
+func LeakNewAllocator(size uintptr, site *Site) *Allocator {
+	return (*Allocator)(unsafe.Pointer(C.zm_leak_allocator_new(C.size_t(size), site.c())))
 }
 
 // LeakOwn is zm_leak_allocator_own.
-func (a *Allocator) LeakOwn(tag string, pcs []uintptr) Err {
-	return Err(C.zm_leak_allocator_own(a.c(),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs))))
-}
+func (a *Allocator) LeakOwn(site *Site) { C.zm_leak_allocator_own(a.c(), site.c()) }

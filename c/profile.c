@@ -19,7 +19,7 @@
 
 #include "zm_internal.h"
 
-#define MAX_SITES ((size_t)1 << 16)   /* 41 MiB */
+const size_t zm__max_sites = (size_t)1 << 16; /* 41 MiB */
 #define MAX_RECORDS ((size_t)1 << 20) /* 85 MiB, as tables are at least three eighths full */
 
 typedef struct shard {
@@ -160,9 +160,11 @@ bool zm__profile_forget(const void *p)
     return known;
 }
 
-zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
+/* Whether a sample of n bytes by that site can be remembered. */
+static bool is_known(size_t n, uint64_t rate, const zm_site_t *site)
 {
-    zm_site_t *site = zm__site_of(tag, ntag, pcs, npcs, MAX_SITES);
+    if (n == 0 || rate == 0)
+        return false;
     if (!site)
         atomic_fetch_add(&dropped, 1);
     return site;
@@ -185,13 +187,9 @@ static void *calloc_small(size_t n, size_t align, uint64_t rate, zm_site_t *site
     return p;
 }
 
-void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, const char *tag, size_t ntag,
-                        const uintptr_t *pcs, size_t npcs)
+void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, zm_site_t *site)
 {
-    if (n == 0 || n > ZM_MAX_SIZE || rate == 0 || (align & (align - 1)))
-        return NULL;
-    zm_site_t *site = zm__profile_site(tag, ntag, pcs, npcs);
-    if (!site)
+    if (n > ZM_MAX_SIZE || (align & (align - 1)) || !is_known(n, rate, site))
         return NULL;
     if (n <= ZM_SMALL_MAX)
         return calloc_small(n, align, rate, site);
@@ -201,13 +199,9 @@ void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, const char *tag, 
     return p;
 }
 
-void zm_profile_add(const void *p, size_t n, uint64_t rate, const char *tag, size_t ntag,
-                    const uintptr_t *pcs, size_t npcs)
+void zm_profile_add(const void *p, size_t n, uint64_t rate, zm_site_t *site)
 {
-    if (n == 0 || rate == 0)
-        return;
-    zm_site_t *site = zm__profile_site(tag, ntag, pcs, npcs);
-    if (site)
+    if (is_known(n, rate, site))
         (void)zm__profile_remember(p, n, rate, site);
 }
 

@@ -26,18 +26,14 @@ func ProfileRange() (base, size uintptr) {
 }
 
 // ProfileCalloc is zm_profile_calloc.
-func ProfileCalloc(n, align uintptr, rate uint64, tag string, pcs []uintptr) unsafe.Pointer {
+func ProfileCalloc(n, align uintptr, rate uint64, site *Site) unsafe.Pointer {
 	crossed()
-	return C.zm_profile_calloc(C.size_t(n), C.size_t(align), C.uint64_t(rate),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))
+	return C.zm_profile_calloc(C.size_t(n), C.size_t(align), C.uint64_t(rate), site.c())
 }
 
 // ProfileAdd is zm_profile_add.
-func ProfileAdd(p unsafe.Pointer, n uintptr, rate uint64, tag string, pcs []uintptr) {
-	C.zm_profile_add(p, C.size_t(n), C.uint64_t(rate),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(tag))), C.size_t(len(tag)),
-		(*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(pcs))), C.size_t(len(pcs)))
+func ProfileAdd(p unsafe.Pointer, n uintptr, rate uint64, site *Site) {
+	C.zm_profile_add(p, C.size_t(n), C.uint64_t(rate), site.c())
 }
 
 // ProfileRemove is zm_profile_remove.

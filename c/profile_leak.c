@@ -5,6 +5,8 @@
  */
 #include "zm_internal.h"
 
+const size_t zm__max_sites = SIZE_MAX;
+
 int zm_profile_set_rate(uint64_t bytes)
 {
     (void)bytes;
@@ -21,17 +23,15 @@ void zm_profile_range(uintptr_t *base, size_t *size)
     *base = *size = 0;
 }
 
-void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, const char *tag, size_t ntag,
-                        const uintptr_t *pcs, size_t npcs)
+void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, zm_site_t *site)
 {
-    (void)n, (void)align, (void)rate, (void)tag, (void)ntag, (void)pcs, (void)npcs;
+    (void)n, (void)align, (void)rate, (void)site;
     return NULL;
 }
 
-void zm_profile_add(const void *p, size_t n, uint64_t rate, const char *tag, size_t ntag,
-                    const uintptr_t *pcs, size_t npcs)
+void zm_profile_add(const void *p, size_t n, uint64_t rate, zm_site_t *site)
 {
-    (void)p, (void)n, (void)rate, (void)tag, (void)ntag, (void)pcs, (void)npcs;
+    (void)p, (void)n, (void)rate, (void)site;
 }
 
 void zm_profile_remove(const void *p)

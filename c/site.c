@@ -72,13 +72,12 @@ static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t n
            (ntag == 0 || memcmp(zm_site_tag(s), tag, ntag) == 0);
 }
 
-FRAME zm_site_t *zm__site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs,
-                             size_t max)
+FRAME zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
 {
     uintptr_t own[ZM_MAX_STACK];
     if (npcs == 0) {
         size_t len = unwind(own);
-        size_t skip = len > 3 ? 3 : 0; /* unwind, this function and the one of zmem.h */
+        size_t skip = len > 2 ? 2 : 0; /* unwind and this function */
         pcs = own + skip;
         npcs = len - skip;
     }
@@ -100,7 +99,7 @@ FRAME zm_site_t *zm__site_of(const char *tag, size_t ntag, const uintptr_t *pcs,
     while (s && !site_is(s, hash, tag, ntag, pcs, npcs))
         s = s->next;
     size_t size = sizeof *s + npcs * sizeof *pcs + ntag;
-    if (!s && atomic_load_explicit(&num_sites, memory_order_relaxed) < max &&
+    if (!s && atomic_load_explicit(&num_sites, memory_order_relaxed) < zm__max_sites &&
         (s = zm__meta_calloc(size))) {
         atomic_fetch_add_explicit(&num_sites, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&site_bytes, size, memory_order_relaxed);

@@ -16,6 +16,17 @@ extern "C" {
 
 /* ---- Sites: who allocated ------------------------------------------------------------------- */
 
+/* The site of a stack and a tag: one that is there already, else a new one, which stays for ever.
+ * pcs: return addresses, innermost first, at most ZM_MAX_STACK (more are dropped); where npcs is 0,
+ *    those of whoever calls zm_site_of.
+ * tag: ntag bytes of text that tell apart what one stack allocates; copied; at most ZM_MAX_TAG are
+ *    kept.
+ * Returns NULL where there is no memory for a new one or, without the leak tag, there are 65,536
+ * already. That may be passed on wherever a site is asked for, which says what comes of it.
+ * Cost: about 50 ns where it is known, and some microseconds where npcs is 0.
+ */
+zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs);
+
 /* The stack of a site, site->npcs return addresses, and its tag, site->ntag bytes with no NUL
  * behind them. Static storage.
  */
@@ -47,19 +58,17 @@ uint64_t zm_profile_rate(void);
 void zm_profile_range(uintptr_t *base, size_t *size);
 
 /* As zm_calloc_aligned (align 0: as zm_calloc), for an allocation that was chosen to be sampled at
- * `rate`, which is not 0: remembers it with stack and tag, as zm_leak_calloc does.
- * Returns NULL also where there is no room for it or for what is to be remembered; then allocate as
- * ever. Never samples where n is 0.
+ * `rate`, which is not 0: remembers that `site` allocated it.
+ * Returns NULL also where site is, n is 0, or there is no room for it or for what is to be
+ * remembered; then allocate as ever.
  * The block is freed as any other.
  */
-void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, const char *tag, size_t ntag,
-                        const uintptr_t *pcs, size_t npcs);
+void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, zm_site_t *site);
 
 /* The same for n bytes at p that come from elsewhere, such as a mapping. zm_profile_remove is to be
  * called before they go; it does nothing for an address that is not known.
  */
-void zm_profile_add(const void *p, size_t n, uint64_t rate, const char *tag, size_t ntag,
-                    const uintptr_t *pcs, size_t npcs);
+void zm_profile_add(const void *p, size_t n, uint64_t rate, zm_site_t *site);
 void zm_profile_remove(const void *p);
 
 /* Writes the sites that ever allocated to out[0..cap), in no order, and returns how many there are,
@@ -95,16 +104,14 @@ uint64_t zm_guard_rate(void);
 /* Allocates a guarded block of n zero bytes, aligned as by zm_calloc.
  * n: 1 to ZM_SMALL_MAX.
  * rate: the rate at which it was chosen to be sampled as well, or 0.
- * tag, pcs: as for zm_leak_calloc. *site is set to theirs, so that it can be given its text; site
- *    may be NULL.
- * Returns its address, or NULL where there is no place, no memory, or no guarding.
- * The caller owns the block and frees it with zm_free, or with zm_guard_free, which takes the stack
- * that frees it: n is for the counters, as there. It returns ZM_OK, or ZM_EINVAL, having freed
- * nothing, where p is not the start of a live guarded block.
+ * site: who allocates; give it its text for reports.
+ * Returns its address, or NULL where site is, or there is no place, no memory, or no guarding.
+ * The caller owns the block and frees it with zm_free, or with zm_guard_free, which takes the site
+ * that frees it, NULL where that is not known: n is for the counters, as there. It returns ZM_OK,
+ * or ZM_EINVAL, having freed nothing, where p is not the start of a live guarded block.
  */
-void *zm_guard_calloc(size_t n, uint64_t rate, const char *tag, size_t ntag, const uintptr_t *pcs,
-                      size_t npcs, zm_site_t **site);
-int zm_guard_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_site_t **site);
+void *zm_guard_calloc(size_t n, uint64_t rate, zm_site_t *site);
+int zm_guard_free(void *p, size_t n, zm_site_t *site);
 
 /* Writes what a fault at `address` was to out[0..cap): which block it concerns, how far outside,
  * who allocated and who freed it; text that is cut off at cap, without NUL. Returns its length; 0
@@ -114,37 +121,29 @@ size_t zm_guard_report(uintptr_t address, char *out, size_t cap);
 
 /* ---- Leak tracking (only in a library built with the leak tag) ---------------------------- */
 
-/* As zm_calloc_aligned (align 0: as zm_calloc), and remembers who allocated the block.
- * pcs: the caller's stack, innermost first, of at most ZM_MAX_STACK return addresses (more are
- *    dropped); where npcs is 0 the C stack of this call is taken.
- * tag: ntag bytes of text that tell blocks of one stack apart; copied; at most ZM_MAX_TAG are kept.
- * Returns NULL too where there is no memory to remember the block in.
+/* As zm_calloc_aligned (align 0: as zm_calloc), and remembers that `site` allocated the block.
+ * Returns NULL too where site is, and where there is no memory to remember the block in.
  * A block from here is freed with zm_leak_free, never with zm_free.
- * Cost: about 100 ns and 43 to 85 bytes a live block, and each different stack once for ever.
+ * Cost: about 100 ns and 43 to 85 bytes a live block.
  */
-void *zm_leak_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
-                     size_t npcs);
+void *zm_leak_calloc(size_t n, size_t align, zm_site_t *site);
 
-/* As zm_leak_calloc, but says why not, as zm_try_calloc does. */
-int zm_leak_try_calloc(size_t n, size_t align, const char *tag, size_t ntag, const uintptr_t *pcs,
-                       size_t npcs, void **out);
+/* As zm_leak_calloc, but says why not, as zm_try_calloc does; ZM_ENOMEM where site is NULL. */
+int zm_leak_try_calloc(size_t n, size_t align, zm_site_t *site, void **out);
 
 /* Frees a block that zm_leak_calloc returned, checking that it is live, that p is its start and
- * that n is its size. pcs, npcs: the stack that frees it, as above. fault may be NULL.
+ * that n is its size. site: who frees it, NULL where that is not known. fault may be NULL.
  * Returns ZM_OK, or ZM_EINVAL with *fault saying what is wrong, nothing being freed then.
  */
-int zm_leak_free(void *p, size_t n, const uintptr_t *pcs, size_t npcs, zm_leak_fault_t *fault);
+int zm_leak_free(void *p, size_t n, zm_site_t *site, zm_leak_fault_t *fault);
 
-/* As zm_allocator_new; its chunks count as live blocks of this stack and tag, which are as above.
- */
-zm_allocator_t *zm_leak_allocator_new(size_t size, const char *tag, size_t ntag,
-                                      const uintptr_t *pcs, size_t npcs);
+/* As zm_allocator_new; its chunks count as live blocks of `site`. NULL too where site is. */
+zm_allocator_t *zm_leak_allocator_new(size_t size, zm_site_t *site);
 
-/* Makes the chunks of an Allocator count as this stack's and tag's from now on. Returns ZM_OK, or
- * ZM_ENOMEM and leaves it with whom it was.
+/* Makes the chunks of an Allocator count as those of `site` from now on; where that is NULL it
+ * leaves them with whose they were.
  */
-int zm_leak_allocator_own(zm_allocator_t *a, const char *tag, size_t ntag, const uintptr_t *pcs,
-                          size_t npcs);
+void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site);
 
 /* Writes the sites that have live blocks to out[0..cap), in no order, and returns how many there
  * are, which may be more than cap. Exact whenever no call is under way.

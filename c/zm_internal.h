@@ -118,12 +118,11 @@ int zm__alloc_batch(size_t n, void **out, size_t len);
 
 /* A block from zm_calloc whose site, under the leak tag, counts other memory that belongs to it as
  * well: zm__leak_add adds that; negative numbers come as their complement. zm__leak_attribute moves
- * all of it, the block included, to the site of another stack.
+ * all of it, the block included, to another site; nowhere where that is NULL.
  */
 void *zm__leak_calloc(size_t n);
 void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects);
-void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, const char *tag,
-                        size_t ntag, const uintptr_t *pcs, size_t npcs);
+void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, zm_site_t *site);
 void zm__leak_free(void *block, size_t n);
 
 /* ---- map.c, map_linux.c, map_posix.c -------------------------------------------------------- */
@@ -288,10 +287,8 @@ void zm__allocator_hide(zm_allocator_t *a);
 
 /* ---- site.c ------------------------------------------------------------------------------- */
 
-/* The site of this stack and tag (see zm_leak_calloc), made if it is new; NULL when out of memory,
- * and where it is new and there are `max` sites.
- */
-zm_site_t *zm__site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs, size_t max);
+/* How many sites there may be; stands in profile.c and profile_leak.c. */
+extern const size_t zm__max_sites;
 
 /* Adds to what a site has live and, where that is positive, to what it ever allocated. */
 static inline void zm__site_count(zm_site_t *s, int64_t bytes, int64_t objects)
@@ -377,11 +374,6 @@ uint64_t zm__profile_due(zm_cache_t *cache);
 
 /* A random number, evenly distributed over (0, 1]. */
 double zm__chance(void);
-
-/* The site of this stack and tag, as zm__site_of; NULL, the sample being counted as dropped, where
- * there is no room for it.
- */
-zm_site_t *zm__profile_site(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs);
 
 /* Adds a record of n bytes at p, sampled at `rate`; false where there is no room. And removes it;
  * false where there is none.

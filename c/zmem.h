@@ -425,11 +425,9 @@ int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *ca
 void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);
 
 /* Under the leak tag a Buffer is live memory of the C stack that made it; this makes it that of
- * another stack, with a tag, as for zm_leak_calloc. Without the leak tag, or memory for the site,
- * nothing changes.
+ * another site (see zm_site_of). Where that is NULL, and without the leak tag, nothing changes.
  */
-void zm_buffer_attribute(const zm_buffer_t *b, const char *tag, size_t ntag, const uintptr_t *pcs,
-                         size_t npcs);
+void zm_buffer_attribute(const zm_buffer_t *b, zm_site_t *site);
 
 /* ---- Sorting ------------------------------------------------------------------------------ */
 

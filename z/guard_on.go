@@ -5,7 +5,6 @@ package z
 import (
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -54,11 +53,9 @@ func guardDue(k pinned) bool {
 //
 //go:noinline
 func callocGuarded(n uintptr, rate uint64, tag []string) unsafe.Pointer {
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(2, pcs[:])
-	p, site := c.GuardCalloc(n, rate, tagOf(tag), pcs[:depth])
+	site := siteOf(1, tagOf(tag))
 	describe(site)
-	return p
+	return c.GuardCalloc(n, rate, site)
 }
 
 // describe gives a site its stack in words, which a signal handler could not make. Once is enough.
@@ -75,11 +72,9 @@ func describe(s *c.Site) {
 //go:noinline
 func freeDirect(p unsafe.Pointer, n uintptr) {
 	if isSampled(p) && everGuarded.Load() {
-		var pcs [c.MaxStack]uintptr
-		depth := runtime.Callers(2, pcs[:])
-		site, err := c.GuardFree(p, n, pcs[:depth])
+		site := siteOf(1, "")
 		describe(site)
-		if err == c.OK {
+		if c.GuardFree(p, n, site) == c.OK {
 			return
 		}
 		if report, ok := GuardReport(uintptr(p)); ok {

@@ -5,7 +5,6 @@ package z
 import (
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -111,9 +110,7 @@ func callocSampled(n, align uintptr, rate uint64, tag []string) unsafe.Pointer {
 	if rate == 0 {
 		return nil
 	}
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(2, pcs[:])
-	return c.ProfileCalloc(n, align, rate, tagOf(tag), pcs[:depth])
+	return c.ProfileCalloc(n, align, rate, siteOf(1, tagOf(tag)))
 }
 
 // sampleAdded has n bytes at p that came from elsewhere, such as a mapping, sampled as chance decides.
@@ -126,8 +123,6 @@ func sampleAdded(p unsafe.Pointer, n uintptr, tag string) {
 		return
 	}
 	if rate := sampleChance(n); rate > 0 {
-		var pcs [c.MaxStack]uintptr
-		depth := runtime.Callers(2, pcs[:])
-		c.ProfileAdd(p, n, rate, tag, pcs[:depth])
+		c.ProfileAdd(p, n, rate, siteOf(1, tag))
 	}
 }

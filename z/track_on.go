@@ -3,18 +3,17 @@
 package z
 
 import (
-	"runtime"
 	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
 )
 
-// How many frames runtime.Callers has to skip from within track to start at the caller of Calloc
-// (Callers, track, callocBlock, Calloc), and from within freeBlock, attribute and newAllocator likewise.
+// How many callers siteOf has to skip from within track to start at that of Calloc (track,
+// callocBlock, Calloc), and from within freeBlock, attribute and newAllocator likewise.
 const (
-	skipToCallocCaller = 4
-	skipToFreeCaller   = 3
-	skipToMaker        = 3
+	skipToCallocCaller = 3
+	skipToFreeCaller   = 2
+	skipToMaker        = 2
 )
 
 // alloc makes n zero bytes for TryCalloc.
@@ -33,9 +32,8 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 	if n <= 0 {
 		return allocNone(f, n)
 	}
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToCallocCaller, pcs[:])
-	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), tagOf(tag), pcs[:depth])
+	site := siteOf(skipToCallocCaller, tagOf(tag))
+	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), site)
 	if err != c.OK {
 		return nil, noMemory(n, err)
 	}
@@ -44,17 +42,13 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 
 // attribute makes a new Buffer memory of the caller of the function that calls this.
 func attribute(k *c.Buffer, tag []string) {
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToMaker, pcs[:])
-	k.Attribute(tagOf(tag), pcs[:depth])
+	k.Attribute(siteOf(skipToMaker, tagOf(tag)))
 }
 
 // freeBlock frees a block of n bytes.
 func freeBlock(p unsafe.Pointer, n uintptr) {
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToFreeCaller, pcs[:])
 	var fault c.LeakFault
-	if c.LeakFree(p, n, pcs[:depth], &fault) != c.OK {
+	if c.LeakFree(p, n, siteOf(skipToFreeCaller, ""), &fault) != c.OK {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
 }
@@ -62,12 +56,11 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 // newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
 // call it themselves, or takes over one that a pool had; nil where there is no memory.
 func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
-	var pcs [c.MaxStack]uintptr
-	depth := runtime.Callers(skipToMaker, pcs[:])
+	site := siteOf(skipToMaker, tag)
 	if pooled == nil {
-		return c.LeakNewAllocator(size, tag, pcs[:depth])
+		return c.LeakNewAllocator(size, site)
 	}
-	_ = pooled.LeakOwn(tag, pcs[:depth]) // else it stays with who had it before
+	pooled.LeakOwn(site)
 	return pooled
 }
 

@@ -35,7 +35,7 @@ type lostObjects struct{ objects, bytes int64 }
 // that GOMAXPROCS takes away.)
 func watchRelease[T any](obj *T, noun string, size func(*T) int64) {
 	var pcs [c.MaxStack]uintptr
-	stack := slices.Clone(pcs[:runtime.Callers(skipToMaker, pcs[:])])
+	stack := slices.Clone(pcs[:runtime.Callers(skipToMaker+1, pcs[:])])
 	runtime.SetFinalizer(obj, func(obj *T) { lose(noun, stack, size(obj)) })
 }
 

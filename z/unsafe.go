@@ -58,6 +58,15 @@ func numbersAt[T uint32 | uint64](b []byte, n int) []T {
 	return unsafe.Slice((*T)(startOf(b)), n)
 }
 
+// wordBytes is the bytes of words.
+func wordBytes(words []uintptr) []byte {
+	n := len(words) * int(unsafe.Sizeof(words[0]))
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
+}
+
+// addressOf is the address in p as a number.
+func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
 // sliceAt is the n values of type T at p, with room for max.
 func sliceAt[T any](p unsafe.Pointer, n, max int) []T {
 	return unsafe.Slice((*T)(p), max)[:n]

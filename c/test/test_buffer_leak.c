@@ -29,7 +29,7 @@ static void test_site_follows_growth(void **state)
     zm_buffer_t *b = zm_buffer_new(100);
     assert_int_equal(check_sites(sites, LEN(sites)), 1);
     assert_true(sites[0].site->npcs > 0); /* the C stack */
-    zm_buffer_attribute(b, "mine", 4, pcs, LEN(pcs));
+    zm_buffer_attribute(b, zm_site_of("mine", 4, pcs, LEN(pcs)));
     const size_t more[] = {0, 1000, (size_t)3 << 20, (size_t)9 << 20};
     for (size_t i = 0; i < LEN(more); i++) {
         assert_int_equal(zm_buffer_grow(b, more[i], NULL), ZM_OK);
@@ -45,7 +45,7 @@ static void test_site_follows_growth(void **state)
     assert_int_equal(check_sites(sites, LEN(sites)), 1);
     assert_int_equal(sites[0].bytes, sizeof *b);
     assert_int_equal(sites[0].objects, 1);
-    zm_buffer_attribute(b, NULL, 0, pcs, 1);
+    zm_buffer_attribute(b, zm_site_of(NULL, 0, pcs, 1));
     assert_int_equal(check_sites(sites, LEN(sites)), 1);
     assert_int_equal(sites[0].site->npcs, 1);
     zm_buffer_release(b, NULL);

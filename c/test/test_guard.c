@@ -16,7 +16,7 @@ static const uintptr_t alloc_pcs[] = {0xa001, 0xa002}, free_pcs[] = {0xf001};
 
 static char *guarded(size_t n)
 {
-    return zm_guard_calloc(n, 0, "tag", 3, alloc_pcs, LEN(alloc_pcs), NULL);
+    return zm_guard_calloc(n, 0, zm_site_of("tag", 3, alloc_pcs, LEN(alloc_pcs)));
 }
 
 /* One that ends where its memory does, or begins there. */
@@ -104,8 +104,8 @@ static void use_after_free(const void *arg)
     (void)arg;
     child_setup(SIG_DFL);
     char *p = guarded(100);
-    zm_site_t *site = NULL;
-    zm_guard_free(p, 100, free_pcs, LEN(free_pcs), &site);
+    zm_site_t *site = zm_site_of(NULL, 0, free_pcs, LEN(free_pcs));
+    zm_guard_free(p, 100, site);
     zm_site_set_text(site, "    who freed\n", 14);
     zm_site_set_text(site, "    who else\n", 13);
     touch(p + 5);
@@ -152,7 +152,7 @@ static void test_blocks(void **state)
         memset(q, 2, n);
         assert_true(all_are(p, 1, n));
         zm_free(p, n);
-        assert_int_equal(zm_guard_free(q, n, free_pcs, LEN(free_pcs), NULL), ZM_OK);
+        assert_int_equal(zm_guard_free(q, n, zm_site_of(NULL, 0, free_pcs, LEN(free_pcs))), ZM_OK);
         assert_counts(0, 0);
     }
 }
@@ -251,11 +251,11 @@ static void test_wrong_frees(void **state)
 {
     (void)state;
     char *p = guarded(64);
-    assert_int_equal(zm_guard_free(p + 16, 48, free_pcs, 1, NULL), ZM_EINVAL);
+    assert_int_equal(zm_guard_free(p + 16, 48, zm_site_of(NULL, 0, free_pcs, 1)), ZM_EINVAL);
     zm_free(p, 64);
     zm_free(p, 64);
-    assert_int_equal(zm_guard_free(p, 64, free_pcs, 1, NULL), ZM_EINVAL);
-    assert_int_equal(zm_guard_free(&p, 64, free_pcs, 1, NULL), ZM_EINVAL);
+    assert_int_equal(zm_guard_free(p, 64, zm_site_of(NULL, 0, free_pcs, 1)), ZM_EINVAL);
+    assert_int_equal(zm_guard_free(&p, 64, zm_site_of(NULL, 0, free_pcs, 1)), ZM_EINVAL);
     assert_int_equal(zm_guard_set_rate(((uint64_t)1 << 32) + 1), ZM_EINVAL);
 }
 

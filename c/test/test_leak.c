@@ -13,7 +13,7 @@ static const uintptr_t other_pcs[] = {0x2001, 0x2002};
 
 static void *leak_calloc(size_t n)
 {
-    return zm_leak_calloc(n, 0, NULL, 0, pcs, LEN(pcs));
+    return zm_leak_calloc(n, 0, zm_site_of(NULL, 0, pcs, LEN(pcs)));
 }
 
 /* Frees a block as it should be; the fault must not be touched then. */
@@ -21,7 +21,8 @@ static void leak_free(void *p, size_t n)
 {
     zm_leak_fault_t fault;
     memset(&fault, 0xee, sizeof fault);
-    assert_int_equal(zm_leak_free(p, n, other_pcs, LEN(other_pcs), &fault), ZM_OK);
+    assert_int_equal(zm_leak_free(p, n, zm_site_of(NULL, 0, other_pcs, LEN(other_pcs)), &fault),
+                     ZM_OK);
     assert_true(all_are(&fault, 0xee, sizeof fault));
 }
 
@@ -32,7 +33,8 @@ static zm_leak_fault_t leak_fault(void *p, size_t n)
     size_t sites = zm_leak_sites(NULL, 0);
     zm_leak_fault_t fault;
     memset(&fault, 0xee, sizeof fault);
-    assert_int_equal(zm_leak_free(p, n, other_pcs, LEN(other_pcs), &fault), ZM_EINVAL);
+    assert_int_equal(zm_leak_free(p, n, zm_site_of(NULL, 0, other_pcs, LEN(other_pcs)), &fault),
+                     ZM_EINVAL);
     assert_counts(bytes, objects);
     assert_int_equal(zm_leak_sites(NULL, 0), sites);
     return fault;
@@ -84,7 +86,7 @@ static void test_blocks(void **state)
         for (size_t align = 0; align <= 4096; align = align ? align * 2 : 1) {
             size_t want = align > promised_align(n) ? align : promised_align(n);
             for (size_t j = 0; j < LEN(blocks); j++) {
-                blocks[j] = zm_leak_calloc(n, align, NULL, 0, pcs, LEN(pcs));
+                blocks[j] = zm_leak_calloc(n, align, zm_site_of(NULL, 0, pcs, LEN(pcs)));
                 assert_non_null(blocks[j]);
                 assert_true(is_aligned(blocks[j], want) && all_are(blocks[j], 0, n));
                 memset(blocks[j], 0xff, n);
@@ -107,7 +109,7 @@ static void test_impossible_blocks(void **state)
     const size_t aligns[] = {3, 48, ZM_MAX_ALIGN + 1, ZM_MAX_ALIGN * 2, SIZE_MAX};
     const size_t sizes[] = {ZM_MAX_SIZE, ZM_MAX_SIZE + 1, SIZE_MAX};
     for (size_t i = 0; i < LEN(aligns); i++)
-        assert_null(zm_leak_calloc(100, aligns[i], NULL, 0, pcs, LEN(pcs)));
+        assert_null(zm_leak_calloc(100, aligns[i], zm_site_of(NULL, 0, pcs, LEN(pcs))));
     for (size_t i = 0; i < LEN(sizes); i++)
         assert_null(leak_calloc(sizes[i]));
     assert_int_equal(zm_leak_sites(NULL, 0), 0);
@@ -119,7 +121,7 @@ static void test_freeing_nothing(void **state)
     (void)state;
     leak_free(NULL, 0);
     leak_free(NULL, 100);
-    assert_int_equal(zm_leak_free(NULL, SIZE_MAX, NULL, 0, NULL), ZM_OK);
+    assert_int_equal(zm_leak_free(NULL, SIZE_MAX, zm_site_of(NULL, 0, NULL, 0), NULL), ZM_OK);
 }
 
 static void test_one_site_per_stack_and_tag(void **state)
@@ -141,8 +143,8 @@ static void test_one_site_per_stack_and_tag(void **state)
     void *blocks[ROUNDS][LEN(differ)];
     for (size_t i = 0; i < ROUNDS; i++) {
         for (size_t j = 0; j < LEN(differ); j++) {
-            blocks[i][j] = zm_leak_calloc(j + 1, 0, differ[j].tag, differ[j].ntag, differ[j].pcs,
-                                          differ[j].npcs);
+            blocks[i][j] = zm_leak_calloc(
+                j + 1, 0, zm_site_of(differ[j].tag, differ[j].ntag, differ[j].pcs, differ[j].npcs));
         }
     }
     zm_leak_live_t live[LEN(differ)];
@@ -173,13 +175,13 @@ static void test_copies_and_limits(void **state)
     for (size_t i = 0; i < LEN(stack); i++)
         stack[i] = 0x5000 + i;
     memset(tag, 't', sizeof tag);
-    void *p = zm_leak_calloc(10, 0, tag, sizeof tag, stack, LEN(stack));
+    void *p = zm_leak_calloc(10, 0, zm_site_of(tag, sizeof tag, stack, LEN(stack)));
     zm_leak_live_t live = only_site();
     assert_site(live.site, tag, ZM_MAX_TAG, stack, ZM_MAX_STACK);
 
     stack[ZM_MAX_STACK] = 1; /* beyond what is kept: the same site */
     tag[ZM_MAX_TAG] = 'x';
-    void *q = zm_leak_calloc(10, 0, tag, sizeof tag, stack, LEN(stack));
+    void *q = zm_leak_calloc(10, 0, zm_site_of(tag, sizeof tag, stack, LEN(stack)));
     assert_ptr_equal(only_site().site, live.site);
     assert_int_equal(only_site().objects, 2);
 
@@ -196,7 +198,7 @@ static void test_sites_fit_into_less_room(void **state)
     (void)state;
     void *blocks[5];
     for (uintptr_t i = 0; i < LEN(blocks); i++)
-        blocks[i] = zm_leak_calloc(8, 0, NULL, 0, &i, 1);
+        blocks[i] = zm_leak_calloc(8, 0, zm_site_of(NULL, 0, &i, 1));
     for (size_t cap = 0; cap <= LEN(blocks) + 1; cap++) {
         zm_leak_live_t live[LEN(blocks) + 1];
         memset(live, 0xee, sizeof live);
@@ -223,7 +225,8 @@ static void test_many_sites(void **state)
     for (size_t round = 0; round < ROUNDS; round++) {
         bool seen[SITES] = {false};
         for (uintptr_t i = 0; i < SITES; i++)
-            blocks[round * SITES + i] = zm_leak_calloc(0, 0, NULL, 0, (uintptr_t[]){i, 7}, 2);
+            blocks[round * SITES + i] =
+                zm_leak_calloc(0, 0, zm_site_of(NULL, 0, (uintptr_t[]){i, 7}, 2));
         assert_int_equal(zm_leak_sites(live, SITES), SITES);
         for (size_t i = 0; i < SITES; i++) {
             uintptr_t which = zm_site_pcs(live[i].site)[0];
@@ -249,7 +252,7 @@ typedef struct call {
 /* The assignment after each call keeps the compiler from making it a jump. */
 __attribute__((noinline)) static void *calloc_with_c_stack(call_t *call)
 {
-    void *p = zm_leak_calloc(10, 0, NULL, 0, NULL, 0);
+    void *p = zm_leak_calloc(10, 0, zm_site_of(NULL, 0, NULL, 0));
     *call = (call_t){(uintptr_t)calloc_with_c_stack, (uintptr_t)__builtin_return_address(0)};
     return p;
 }
@@ -257,7 +260,7 @@ __attribute__((noinline)) static void *calloc_with_c_stack(call_t *call)
 __attribute__((noinline)) static int free_with_c_stack(call_t *call, void *p)
 {
     zm_leak_fault_t fault;
-    int err = zm_leak_free(p, 10, NULL, 0, &fault);
+    int err = zm_leak_free(p, 10, zm_site_of(NULL, 0, NULL, 0), &fault);
     *call = (call_t){(uintptr_t)free_with_c_stack, (uintptr_t)__builtin_return_address(0)};
     return err;
 }
@@ -339,7 +342,7 @@ static void test_fault_interior(void **state)
     const size_t sizes[] = {2, 100, 5000, 200001};
     for (size_t i = 0; i < LEN(sizes); i++) {
         size_t n = sizes[i];
-        char *p = zm_leak_calloc(n, 0, "tag", 3, pcs, LEN(pcs));
+        char *p = zm_leak_calloc(n, 0, zm_site_of("tag", 3, pcs, LEN(pcs)));
         const size_t inside[] = {1, n / 2 | 1, n - 1 - n % 2};
         memset(p, 'x', n);
         for (size_t j = 0; j < LEN(inside); j++) {
@@ -358,7 +361,7 @@ static void test_fault_size(void **state)
 {
     (void)state;
     const size_t sizes[] = {0, 1, 99, 101, 112, 1 << 20, ZM_MAX_SIZE, ZM_MAX_SIZE + 1, SIZE_MAX};
-    char *p = zm_leak_calloc(100, 0, "tag", 3, pcs, LEN(pcs));
+    char *p = zm_leak_calloc(100, 0, zm_site_of("tag", 3, pcs, LEN(pcs)));
     memset(p, 'x', 100);
     for (size_t i = 0; i < LEN(sizes); i++) {
         zm_leak_fault_t fault = leak_fault(p, sizes[i]);
@@ -373,7 +376,7 @@ static void test_fault_freed(void **state)
 {
     (void)state;
     for (size_t n = 0; n <= 300000; n = n ? n * 7 : 1) {
-        void *p = zm_leak_calloc(n, 0, "tag", 3, pcs, LEN(pcs));
+        void *p = zm_leak_calloc(n, 0, zm_site_of("tag", 3, pcs, LEN(pcs)));
         leak_free(p, n);
         for (size_t i = 0; i < 3; i++) { /* the size given does not matter any more */
             zm_leak_fault_t fault = leak_fault(p, i ? n + i : n);
@@ -418,7 +421,7 @@ typedef struct model {
 static void model_add(model_t *m, size_t n, unsigned tag)
 {
     char name = (char)('a' + tag);
-    unsigned char *p = zm_leak_calloc(n, 0, &name, 1, pcs, LEN(pcs));
+    unsigned char *p = zm_leak_calloc(n, 0, zm_site_of(&name, 1, pcs, LEN(pcs)));
     assert_non_null(p);
     if (n > 0)
         p[0] = (unsigned char)tag;
@@ -446,7 +449,8 @@ static void model_check(const model_t *m)
     for (size_t i = 0; i < m->len; i++) {
         zm_leak_fault_t fault;
         size_t wrong = m->blocks[i].n + 1;
-        assert_int_equal(zm_leak_free(m->blocks[i].p, wrong, pcs, 1, &fault), ZM_EINVAL);
+        assert_int_equal(zm_leak_free(m->blocks[i].p, wrong, zm_site_of(NULL, 0, pcs, 1), &fault),
+                         ZM_EINVAL);
         assert_fault(fault, ZM_FAULT_SIZE, m->blocks[i].p, m->blocks[i].n);
         assert_int_equal(*zm_site_tag(fault.alloc_site), 'a' + m->blocks[i].tag);
         assert_true(m->blocks[i].n == 0 || m->blocks[i].p[0] == m->blocks[i].tag);
@@ -493,8 +497,8 @@ static void test_allocator(void **state)
     (void)state;
     const uintptr_t maker[] = {0xa1, 0xa2}, taker[] = {0xb1};
     zm_leak_live_t live[2];
-    assert_null(zm_leak_allocator_new(SIZE_MAX, "tag", 3, maker, 2));
-    zm_allocator_t *a = zm_leak_allocator_new(512, "tag", 3, maker, 2);
+    assert_null(zm_leak_allocator_new(SIZE_MAX, zm_site_of("tag", 3, maker, 2)));
+    zm_allocator_t *a = zm_leak_allocator_new(512, zm_site_of("tag", 3, maker, 2));
     unsigned char *p = zm_allocator_allocate(a, 100000);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(zm_leak_sites(live, 2), 1);
@@ -503,8 +507,8 @@ static void test_allocator(void **state)
         assert_counts(live[0].bytes, live[0].objects);
         assert_int_equal(zm_site_pcs(live[0].site)[0], i == 0 ? 0xa1 : 0xb1);
         assert_int_equal(live[0].site->ntag, i == 0 ? 3 : 0);
-        assert_int_equal(zm_leak_free(p, 100000, taker, 1, NULL), ZM_EINVAL);
-        assert_int_equal(zm_leak_allocator_own(a, NULL, 0, taker, 1), ZM_OK);
+        assert_int_equal(zm_leak_free(p, 100000, zm_site_of(NULL, 0, taker, 1), NULL), ZM_EINVAL);
+        zm_leak_allocator_own(a, zm_site_of(NULL, 0, taker, 1));
     }
     zm_allocator_trim(a, 512);
     assert_int_equal(zm_leak_sites(live, 2), 1);

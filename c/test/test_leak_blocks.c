@@ -9,12 +9,12 @@ static const uintptr_t pcs[] = {0x1001, 0x1002};
 
 static void *leak_calloc(size_t n, const char *tag)
 {
-    return zm_leak_calloc(n, 0, tag, strlen(tag), pcs, LEN(pcs));
+    return zm_leak_calloc(n, 0, zm_site_of(tag, strlen(tag), pcs, LEN(pcs)));
 }
 
 static void leak_free(void *p, size_t n)
 {
-    assert_int_equal(zm_leak_free(p, n, pcs, LEN(pcs), NULL), ZM_OK);
+    assert_int_equal(zm_leak_free(p, n, zm_site_of(NULL, 0, pcs, LEN(pcs)), NULL), ZM_OK);
 }
 
 static int check_none_left(void **state)
@@ -99,7 +99,7 @@ static void test_chunks(void **state)
     (void)state;
     char out[4096];
     zm_leak_block_t list[8];
-    zm_allocator_t *a = zm_leak_allocator_new(16384, "nodes", 5, pcs, LEN(pcs));
+    zm_allocator_t *a = zm_leak_allocator_new(16384, zm_site_of("nodes", 5, pcs, LEN(pcs)));
     zm_allocator_t *other = zm_allocator_new(16384); /* of nobody */
     char *p = zm_allocator_allocate(a, 4000), *q = zm_allocator_allocate(a, 30000);
     memset(p, 'p', 4000);

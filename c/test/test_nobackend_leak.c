@@ -11,8 +11,8 @@ static const uintptr_t pcs[] = {1, 2, 3};
 static void test_nothing_allocates(void **state)
 {
     (void)state;
-    assert_null(zm_leak_calloc(100, 0, NULL, 0, pcs, LEN(pcs)));
-    assert_null(zm_leak_calloc(100, 64, "tag", 3, NULL, 0));
+    assert_null(zm_leak_calloc(100, 0, zm_site_of(NULL, 0, pcs, LEN(pcs))));
+    assert_null(zm_leak_calloc(100, 64, zm_site_of("tag", 3, NULL, 0)));
     assert_int_equal(zm_leak_sites(NULL, 0), 0);
     assert_counts(0, 0);
 }
@@ -23,9 +23,10 @@ static void test_nothing_is_live(void **state)
     char block[16];
     zm_leak_fault_t fault;
     memset(&fault, 0xee, sizeof fault);
-    assert_int_equal(zm_leak_free(NULL, 100, pcs, LEN(pcs), &fault), ZM_OK);
+    assert_int_equal(zm_leak_free(NULL, 100, zm_site_of(NULL, 0, pcs, LEN(pcs)), &fault), ZM_OK);
     assert_true(all_are(&fault, 0xee, sizeof fault));
-    assert_int_equal(zm_leak_free(block, sizeof block, pcs, LEN(pcs), &fault), ZM_EINVAL);
+    assert_int_equal(zm_leak_free(block, sizeof block, zm_site_of(NULL, 0, pcs, LEN(pcs)), &fault),
+                     ZM_EINVAL);
     assert_int_equal(fault.kind, ZM_FAULT_FOREIGN);
     assert_true(fault.block == 0 && fault.size == 0 && !fault.alloc_site && !fault.free_site);
     assert_counts(0, 0);

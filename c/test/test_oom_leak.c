@@ -12,12 +12,12 @@ static const uintptr_t pcs[] = {0x1001, 0x1002};
 
 static void *leak_calloc(size_t n, uintptr_t stack)
 {
-    return zm_leak_calloc(n, 0, "tag", 3, &stack, 1);
+    return zm_leak_calloc(n, 0, zm_site_of("tag", 3, &stack, 1));
 }
 
 static int leak_free(void *p, size_t n, uintptr_t stack, zm_leak_fault_t *fault)
 {
-    return zm_leak_free(p, n, &stack, 1, fault);
+    return zm_leak_free(p, n, zm_site_of(NULL, 0, &stack, 1), fault);
 }
 
 static void assert_unchanged(int64_t bytes, int64_t objects, size_t sites)
@@ -135,7 +135,7 @@ static void test_impossible_blocks(void **state)
     fault_arm(1);
     assert_null(leak_calloc(ZM_MAX_SIZE + 1, 1));
     assert_null(leak_calloc(SIZE_MAX, 1));
-    assert_null(zm_leak_calloc(8, 3, "tag", 3, (uintptr_t[]){1}, 1));
+    assert_null(zm_leak_calloc(8, 3, zm_site_of("tag", 3, (uintptr_t[]){1}, 1)));
     assert_false(fault_disarm());
     assert_unchanged(1, 1, 1);
     assert_int_equal(leak_free(p, 1, 1, NULL), ZM_OK);
@@ -193,8 +193,8 @@ static void test_what_is_kept(void **state)
     (void)state;
     size_t live = fault_live(), bytes = fault_live_bytes();
     for (size_t i = 0; i < 20000; i++) {
-        void *p = zm_leak_calloc(i % 100, 0, NULL, 0, pcs, LEN(pcs));
-        assert_int_equal(zm_leak_free(p, i % 100, pcs, LEN(pcs), NULL), ZM_OK);
+        void *p = zm_leak_calloc(i % 100, 0, zm_site_of(NULL, 0, pcs, LEN(pcs)));
+        assert_int_equal(zm_leak_free(p, i % 100, zm_site_of(NULL, 0, pcs, LEN(pcs)), NULL), ZM_OK);
     }
     assert_true(fault_live() <= live + 1);
     assert_true(fault_live_bytes() <= bytes + 1000);
@@ -211,14 +211,14 @@ static void test_allocator(void **state)
     for (size_t k = 1; k <= 4; k++, stack++) {
         size_t live = fault_live();
         fault_arm(k);
-        assert_null(zm_leak_allocator_new(512, "tag", 3, &stack, 1));
+        assert_null(zm_leak_allocator_new(512, zm_site_of("tag", 3, &stack, 1)));
         assert_true(fault_disarm());
         assert_int_equal(fault_live(), k == 1 ? live : live + 1);
         assert_unchanged(0, 0, 0);
     }
-    zm_allocator_t *a = zm_leak_allocator_new(512, "tag", 3, &stack, 1);
+    zm_allocator_t *a = zm_leak_allocator_new(512, zm_site_of("tag", 3, &stack, 1));
     fault_arm(1);
-    assert_int_equal(zm_leak_allocator_own(a, "other", 5, &stack, 1), ZM_ENOMEM);
+    zm_leak_allocator_own(a, zm_site_of("other", 5, &stack, 1));
     assert_true(fault_disarm());
     assert_unchanged(512, 1, 1);
     zm_allocator_release(a);

@@ -18,7 +18,7 @@ static void test_sampling(void **state)
                 int64_t bytes = zm_num_alloc_bytes();
                 uintptr_t pcs = pc + 1000 * i;
                 fault_arm(k);
-                p = zm_profile_calloc(sizes[i], 0, 1, NULL, 0, &pcs, 1);
+                p = zm_profile_calloc(sizes[i], 0, 1, zm_site_of(NULL, 0, &pcs, 1));
                 fired = fault_disarm();
                 if (fired && !p) {
                     assert_int_equal(zm_num_alloc_bytes(), bytes);

@@ -13,7 +13,7 @@ static const uintptr_t pcs[] = {0x1001, 0x1002, 0x1003};
 
 static void *sample(size_t n, size_t align, uint64_t rate, uintptr_t pc)
 {
-    return zm_profile_calloc(n, align, rate, "tag", 3, &pc, 1);
+    return zm_profile_calloc(n, align, rate, zm_site_of("tag", 3, &pc, 1));
 }
 
 static bool in_range(const void *p)
@@ -147,13 +147,14 @@ static void test_added(void **state)
     (void)state;
     static char mapping[2][4096];
     assert_int_equal(zm_profile_set_rate(1), ZM_OK);
-    zm_profile_add(mapping[0], 1 << 20, 1, "map", 3, pcs, 1);
-    zm_profile_add(mapping[1], 1 << 21, 1, "map", 3, pcs, 1);
+    zm_profile_add(mapping[0], 1 << 20, 1, zm_site_of("map", 3, pcs, 1));
+    zm_profile_add(mapping[1], 1 << 21, 1, zm_site_of("map", 3, pcs, 1));
     zm_profile_site_t s = site_of(pcs[0]);
     assert_int_equal(s.live_bytes, 3 << 20);
     assert_int_equal(s.live_objects, 2);
     assert_int_equal(s.site->ntag, 3);
-    zm_profile_add(mapping[0], 1 << 22, 1, "map", 3, pcs, 1); /* it has grown in place */
+    zm_profile_add(mapping[0], 1 << 22, 1,
+                   zm_site_of("map", 3, pcs, 1)); /* it has grown in place */
     assert_int_equal(site_of(pcs[0]).live_bytes, (1 << 22) + (1 << 21));
     zm_profile_remove(mapping[0]);
     zm_profile_remove(mapping[0]);
@@ -172,8 +173,8 @@ static void test_stale_record(void **state)
 {
     (void)state;
     static char block[8];
-    zm_profile_add(block, 1 << 20, 1, "one", 3, (uintptr_t[]){0x3001}, 1);
-    zm_profile_add(block, 1 << 21, 1, "two", 3, (uintptr_t[]){0x3002}, 1);
+    zm_profile_add(block, 1 << 20, 1, zm_site_of("one", 3, (uintptr_t[]){0x3001}, 1));
+    zm_profile_add(block, 1 << 21, 1, zm_site_of("two", 3, (uintptr_t[]){0x3002}, 1));
     assert_int_equal(site_of(0x3001).live_bytes, 0);
     assert_int_equal(site_of(0x3002).live_bytes, 1 << 21);
     zm_profile_remove(block);

@@ -9,7 +9,7 @@
 
 static void *sample(size_t n)
 {
-    return zm_profile_calloc(n, 0, 1, NULL, 0, &(uintptr_t){1}, 1);
+    return zm_profile_calloc(n, 0, 1, zm_site_of(NULL, 0, &(uintptr_t){1}, 1));
 }
 
 static bool tight_child(const void *arg)

@@ -21,7 +21,7 @@ static void leave(void *self)
 static void *leak_calloc(void *self, size_t n, size_t align)
 {
     uintptr_t stack[] = {(uintptr_t)self, n % 100, align};
-    return zm_leak_calloc(n, align, "stress", n % 7, stack, LEN(stack));
+    return zm_leak_calloc(n, align, zm_site_of("stress", n % 7, stack, LEN(stack)));
 }
 
 static bool leak_calloc_batch(void *self, size_t n, void **out, size_t len)
@@ -37,14 +37,14 @@ static void leak_free(void *self, void *p, size_t n)
     zm_leak_fault_t fault;
     uintptr_t stack[] = {(uintptr_t)self};
     if (n % 16 == 1) {
-        CHECK(zm_leak_free(p, n + 1, stack, 1, &fault) == ZM_EINVAL);
+        CHECK(zm_leak_free(p, n + 1, zm_site_of(NULL, 0, stack, 1), &fault) == ZM_EINVAL);
         CHECK(fault.kind == ZM_FAULT_SIZE && fault.block == (uintptr_t)p && fault.size == n);
     }
     if (n % 256 == 2) {
-        CHECK(zm_leak_free((char *)p + 1, n, stack, 1, &fault) == ZM_EINVAL);
+        CHECK(zm_leak_free((char *)p + 1, n, zm_site_of(NULL, 0, stack, 1), &fault) == ZM_EINVAL);
         CHECK(fault.kind == ZM_FAULT_INTERIOR && fault.block == (uintptr_t)p && fault.size == n);
     }
-    CHECK(zm_leak_free(p, n, stack, 1, &fault) == ZM_OK);
+    CHECK(zm_leak_free(p, n, zm_site_of(NULL, 0, stack, 1), &fault) == ZM_OK);
 }
 
 static void leak_free_batch(void *self, void *const *blocks, size_t n, size_t len)
@@ -61,7 +61,8 @@ static void disturb(void *self, rng_t *rng)
     size_t n = zm_leak_sites(live, LEN(live));
     for (size_t i = 0; i < n && i < LEN(live); i++)
         CHECK(live[i].site && zm_site_pcs(live[i].site)[0] <= atomic_load(&entered));
-    CHECK(zm_leak_free(&n, rng_below(rng, 100), &stack, 1, &fault) == ZM_EINVAL);
+    CHECK(zm_leak_free(&n, rng_below(rng, 100), zm_site_of(NULL, 0, &stack, 1), &fault) ==
+          ZM_EINVAL);
     CHECK(fault.kind == ZM_FAULT_FOREIGN);
 }
 

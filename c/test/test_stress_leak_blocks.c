@@ -20,19 +20,25 @@ static void *allocate(void *arg)
     size_t sizes[50] = {0};
     for (size_t step = 0; step < 5 * stress_args.iterations; step++) {
         size_t i = rng_below(&rng, LEN(live));
-        ok = zm_leak_free(live[i], sizes[i], (uintptr_t[]){7}, 1, NULL) == ZM_OK && ok;
+        ok = zm_leak_free(live[i], sizes[i], zm_site_of(NULL, 0, (uintptr_t[]){7}, 1), NULL) ==
+                 ZM_OK &&
+             ok;
         sizes[i] = 1 + rng_below(&rng, rng_below(&rng, 20) ? 500 : 300000);
-        live[i] = zm_leak_calloc(sizes[i], 0, NULL, 0, (uintptr_t[]){rng_below(&rng, 3)}, 1);
+        live[i] =
+            zm_leak_calloc(sizes[i], 0, zm_site_of(NULL, 0, (uintptr_t[]){rng_below(&rng, 3)}, 1));
         ok = live[i] && ok;
         if (step % 50 == 0) { /* without windows, whose heads are no plain memory */
-            zm_allocator_t *a = zm_leak_allocator_new(512, NULL, 0, (uintptr_t[]){7}, 1);
+            zm_allocator_t *a =
+                zm_leak_allocator_new(512, zm_site_of(NULL, 0, (uintptr_t[]){7}, 1));
             for (size_t n = 3000; n < 100000; n *= 2)
                 ok = zm_allocator_allocate(a, n) && ok;
             zm_allocator_release(a);
         }
     }
     for (size_t i = 0; i < LEN(live); i++)
-        ok = zm_leak_free(live[i], sizes[i], (uintptr_t[]){7}, 1, NULL) == ZM_OK && ok;
+        ok = zm_leak_free(live[i], sizes[i], zm_site_of(NULL, 0, (uintptr_t[]){7}, 1), NULL) ==
+                 ZM_OK &&
+             ok;
     atomic_fetch_sub(&running, 1);
     return ok ? arg : NULL;
 }
@@ -46,7 +52,7 @@ static void test_reading_what_comes_and_goes(void **state)
     pthread_t threads[64];
     size_t nthreads = stress_args.threads < LEN(threads) ? stress_args.threads : LEN(threads);
     size_t read = 0, gone = 0;
-    void *mine = zm_leak_calloc(100, 0, NULL, 0, (uintptr_t[]){9}, 1);
+    void *mine = zm_leak_calloc(100, 0, zm_site_of(NULL, 0, (uintptr_t[]){9}, 1));
     atomic_store(&running, (int)nthreads);
     for (uintptr_t i = 0; i < nthreads; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, allocate, (void *)(i + 1)), 0);
@@ -66,7 +72,8 @@ static void test_reading_what_comes_and_goes(void **state)
     }
     print_message("    %zu blocks read, %zu gone\n", read, gone);
     assert_true(read > 0);
-    assert_int_equal(zm_leak_free(mine, 100, (uintptr_t[]){7}, 1, NULL), ZM_OK);
+    assert_int_equal(zm_leak_free(mine, 100, zm_site_of(NULL, 0, (uintptr_t[]){7}, 1), NULL),
+                     ZM_OK);
     assert_int_equal(zm_leak_blocks(NULL, 0), 0);
     assert_counts(0, 0);
 }

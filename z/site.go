@@ -1,0 +1,58 @@
+package z
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/zmem-go/zmem/c"
+)
+
+// knownSites has the sites of stacks that were asked for lately, by a hash of their return addresses:
+// runtime.Callers, which looks up each function and what is inlined in it, takes a microsecond, and
+// following the frame pointers a twentieth of that. Two stacks in one place push each other out.
+//
+// A goroutine may read a slot while another writes it. So check is the hash, exclusive or the pointer
+// to the site, and a slot of which only half was written matches no hash. (Hyatt and Mann, A
+// lock-less transposition table implementation for parallel search, 2002.)
+var (
+	knownSites [1 << 12]struct {
+		check atomic.Uint64
+		site  atomic.Pointer[c.Site] // never freed
+	}
+	siteSeed = maphash.MakeSeed()
+)
+
+// siteOf is the site of a tag and the stack of a caller: of the function that calls siteOf where skip
+// is 0. It is nil where there is no memory for it.
+func siteOf(skip int, tag string) *c.Site {
+	hash := hashStack(tag)
+	slot := &knownSites[hash%uint64(len(knownSites))]
+	site := slot.site.Load()
+	if hash != 0 && site != nil && slot.check.Load() == hash^uint64(addressOf(site)) {
+		return site
+	}
+	var pcs [c.MaxStack]uintptr
+	depth := runtime.Callers(skip+2, pcs[:])
+	site = c.SiteOf(tag, pcs[:depth])
+	if hash != 0 && site != nil {
+		slot.site.Store(site)
+		slot.check.Store(hash ^ uint64(addressOf(site)))
+	}
+	return site
+}
+
+// hashStack is a hash of the caller's stack and a tag, by which they are told apart: two of a million
+// are the same with a probability of 3 in a hundred million. It is 0 where the stack is not known.
+//
+//go:noinline
+func hashStack(tag string) uint64 {
+	var pcs [c.MaxStack]uintptr
+	depth := framePCs(&pcs)
+	if depth == 0 {
+		return 0
+	}
+	return bits.RotateLeft64(maphash.Bytes(siteSeed, wordBytes(pcs[:depth])), 1) ^
+		maphash.String(siteSeed, tag)
+}
