@@ -195,19 +195,38 @@ static chunk_t *chunk_for(zm_allocator_t *a, size_t n, size_t align)
     return c;
 }
 
+/* A piece of a chunk, the first bytes of which are to be cleared: after the lock is let go, since
+ * others wait for it, and it takes longer than all else.
+ */
+typedef struct piece {
+    unsigned char *base; /* NULL where there is no memory */
+    size_t size;
+    size_t dirty;
+} piece_t;
+
+static void *clear(piece_t p)
+{
+    return p.dirty ? memset(p.base, 0, p.dirty) : p.base;
+}
+
 /* Takes n bytes, for which it has room, off the chunk. */
-static void *carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
+static piece_t carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
 {
     size_t pad = padding(c, align);
     size_t start = c->carved + pad;
     c->carved = start + n;
     a->idle += pad;
+    piece_t p = {c->base + start, n, 0};
     if (start < c->dirty)
-        memset(c->base + start, 0, c->dirty - start < n ? c->dirty - start : n);
-    return c->base + start;
+        p.dirty = c->dirty - start < n ? c->dirty - start : n;
+    if (a->site) { /* zm__allocator_read takes what is carved to be clear */
+        clear(p);
+        p.dirty = 0;
+    }
+    return p;
 }
 
-/* ---- Windows: the lock is held ----------------------------------------------------------------
+/* ---- Windows: the lock is held, except by window_start ------------------------------------------
  */
 
 /* n is a multiple of 8. */
@@ -217,25 +236,33 @@ static void *window_take(zm_window_t *w, size_t n)
     return end <= w->size ? (unsigned char *)w + (end - n) : NULL;
 }
 
-/* A window with room for n bytes, at most ZM_WINDOW_MAX_ALLOC and a multiple of 8. */
-static zm_window_t *window_new(zm_allocator_t *a, size_t n)
+/* Memory for a window with room for n bytes, at most ZM_WINDOW_MAX_ALLOC and a multiple of 8. */
+static piece_t window_new(zm_allocator_t *a, size_t n)
 {
     zm_window_t *w = a->spare;
     if (w && n <= w->size - HEAD) {
         a->spare = w->next;
         a->idle -= w->size - HEAD;
-        return w;
+        return (piece_t){(unsigned char *)w, w->size, HEAD};
     }
     chunk_t *c = chunk_for(a, HEAD + n, ZM__CACHE_LINE);
     if (!c)
-        return NULL;
+        return (piece_t){NULL, 0, 0};
     size_t size = c->size / 8, room = c->size - c->carved - padding(c, ZM__CACHE_LINE);
     size = size < MIN_WINDOW ? MIN_WINDOW : size > MAX_WINDOW ? MAX_WINDOW : size;
     if (room - HEAD - n < size) /* what would be left is no window for the likes of n */
         size = room & ~(size_t)7;
-    w = carve(a, c, size, ZM__CACHE_LINE);
-    *w = (zm_window_t){.used = HEAD, .size = size};
     a->idle += HEAD;
+    return carve(a, c, size, ZM__CACHE_LINE);
+}
+
+static zm_window_t *window_start(piece_t p)
+{
+    if (!p.base)
+        return NULL;
+    zm_window_t *w = clear(p);
+    w->used = HEAD;
+    w->size = p.size;
     return w;
 }
 
@@ -327,8 +354,8 @@ void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
         chunk_t *c = a->current;
         zm_window_t *w = NULL;
         if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8))
-            p = carve(a, c, n, 8);
-        else if ((w = window_new(a, n)))
+            p = clear(carve(a, c, n, 8));
+        else if ((w = window_start(window_new(a, n))))
             p = window_take(w, n);
         if (w)
             __atomic_store_n(slot, w, __ATOMIC_RELEASE);
@@ -350,9 +377,9 @@ void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
     pthread_mutex_lock(&a->lock);
     align = align < 8 ? 8 : align;
     chunk_t *c = chunk_for(a, n, align);
-    void *p = c ? carve(a, c, n, align) : NULL;
+    piece_t p = c ? carve(a, c, n, align) : (piece_t){NULL, 0, 0};
     pthread_mutex_unlock(&a->lock);
-    return p;
+    return clear(p);
 }
 
 void *zm_allocator_allocate(zm_allocator_t *a, size_t n)
@@ -451,8 +478,9 @@ void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
     if (n + align > ZM_WINDOW_MAX_ALLOC)
         return zm_allocator_allocate_aligned(k->allocator, n, align);
     pthread_mutex_lock(&k->allocator->lock);
-    zm_window_t *w = window_new(k->allocator, round_up(n + align, 8));
+    piece_t p = window_new(k->allocator, round_up(n + align, 8));
     pthread_mutex_unlock(&k->allocator->lock);
+    zm_window_t *w = window_start(p);
     if (!w)
         return NULL;
     zm_cursor_close(k);
