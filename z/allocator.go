@@ -26,7 +26,7 @@ import (
 // released.
 type Allocator struct {
 	Ref uint64 // of this Allocator alone, in this process; see AllocatorFrom
-	Tag string // names what it is for, in Allocators and Leaks
+	Tag string // names what it is for; Allocators and Leaks have it as it was given
 
 	// Windows (*c.Window) that goroutines allocate from, by where their stack is, so that those that
 	// do so at once seldom add to the same word. c.NoWindow, which is full, in the place of each
@@ -42,8 +42,16 @@ const maxAlloc = c.MaxAlloc
 
 var (
 	allocatorsMu sync.RWMutex
-	allocators   = map[uint64]*Allocator{} // by Ref
+	allocators   = map[uint64]registered{} // by Ref
 )
+
+// registered is an Allocator that was not released: before its core is freed it is taken out of the
+// map, so that the core may be used while allocatorsMu is held.
+type registered struct {
+	core *c.Allocator
+	tag  string
+	a    *Allocator
+}
 
 // NewAllocator makes an Allocator whose first chunk has sz bytes, rounded up to a power of two, at
 // least 512. Each further chunk is twice as large as the last, up to 1 GiB. The caller is to call
@@ -84,7 +92,7 @@ func register(core *c.Allocator, tag string) *Allocator {
 	a.endWindows(0)
 	allocatorsMu.Lock()
 	defer allocatorsMu.Unlock()
-	allocators[a.Ref] = a
+	allocators[a.Ref] = registered{core, tag, a}
 	return a
 }
 
@@ -93,7 +101,7 @@ func register(core *c.Allocator, tag string) *Allocator {
 func AllocatorFrom(ref uint64) *Allocator {
 	allocatorsMu.RLock()
 	defer allocatorsMu.RUnlock()
-	return allocators[ref]
+	return allocators[ref].a
 }
 
 // Allocators lists the Allocators that are not released, a line a tag, in the order of tags: how
@@ -102,9 +110,9 @@ func Allocators() string {
 	type sum struct{ count, bytes uint64 }
 	sums := map[string]sum{}
 	allocatorsMu.RLock()
-	for _, a := range allocators {
-		s := sums[a.Tag]
-		sums[a.Tag] = sum{s.count + 1, s.bytes + a.mustCore().Allocated()}
+	for _, r := range allocators {
+		s := sums[r.tag]
+		sums[r.tag] = sum{s.count + 1, s.bytes + r.core.Allocated()}
 	}
 	allocatorsMu.RUnlock()
 	lines := make([]string, 0, len(sums))
