@@ -23,10 +23,10 @@ import (
 // Release panics with "z: Allocator: use after Release", except for String.
 //
 // Chunks count in NumAllocBytes. Under the leak tag, Leaks names who made an Allocator that was not
-// released.
+// released, and says whether anybody still has it.
 type Allocator struct {
 	Ref uint64 // of this Allocator alone, in this process; see AllocatorFrom
-	Tag string // names what it is for, in Allocators and Leaks
+	Tag string // names what it is for; Allocators and Leaks have it as it was given
 
 	// Windows (*c.Window) that goroutines allocate from, by where their stack is, so that those that
 	// do so at once seldom add to the same word. c.NoWindow, which is full, in the place of each
@@ -42,8 +42,16 @@ const maxAlloc = c.MaxAlloc
 
 var (
 	allocatorsMu sync.RWMutex
-	allocators   = map[uint64]*Allocator{} // by Ref
+	allocators   = map[uint64]registered{} // by Ref
 )
+
+// registered is an Allocator that was not released: before its core is freed it is taken out of the
+// map, so that the core may be used while allocatorsMu is held.
+type registered struct {
+	core *c.Allocator
+	tag  string
+	a    handle
+}
 
 // NewAllocator makes an Allocator whose first chunk has sz bytes, rounded up to a power of two, at
 // least 512. Each further chunk is twice as large as the last, up to 1 GiB. The caller is to call
@@ -78,23 +86,29 @@ func checkAlign(align int) {
 	}
 }
 
-// register makes the Allocator of a core.
+// register makes the Allocator of a core that is new, or was a pool's.
 func register(core *c.Allocator, tag string) *Allocator {
-	a := &Allocator{Ref: core.Ref(), Tag: tag, core: unsafe.Pointer(core)}
-	a.endWindows(0)
+	a := allocatorOf(core, tag)
+	watchRelease(a, core, "Allocator (except by its Ref)", (*c.Allocator).Allocated)
 	allocatorsMu.Lock()
 	defer allocatorsMu.Unlock()
-	allocators[a.Ref] = a
+	allocators[a.Ref] = registered{core, tag, handleOf(a)}
+	return a
+}
+
+func allocatorOf(core *c.Allocator, tag string) *Allocator {
+	a := &Allocator{Ref: core.Ref(), Tag: tag, core: unsafe.Pointer(core)}
+	a.endWindows(0)
 	return a
 }
 
 // AllocatorFrom is the Allocator with that Ref, or nil where it was released: objects can carry the
 // number, also in manual memory, and another part of the program find their Allocator by it.
-func AllocatorFrom(ref uint64) *Allocator {
-	allocatorsMu.RLock()
-	defer allocatorsMu.RUnlock()
-	return allocators[ref]
-}
+//
+// Under the leak tag, one that nobody has kept a pointer to is found as a new *Allocator of the same
+// memory. What the old one had taken for goroutines to allocate from, some 1 MiB at most, counts as
+// used in its Size until Reset.
+func AllocatorFrom(ref uint64) *Allocator { return find(ref) }
 
 // Allocators lists the Allocators that are not released, a line a tag, in the order of tags: how
 // many there are, and the bytes of their chunks.
@@ -102,9 +116,9 @@ func Allocators() string {
 	type sum struct{ count, bytes uint64 }
 	sums := map[string]sum{}
 	allocatorsMu.RLock()
-	for _, a := range allocators {
-		s := sums[a.Tag]
-		sums[a.Tag] = sum{s.count + 1, s.bytes + a.mustCore().Allocated()}
+	for _, r := range allocators {
+		s := sums[r.tag]
+		sums[r.tag] = sum{s.count + 1, s.bytes + r.core.Allocated()}
 	}
 	allocatorsMu.RUnlock()
 	lines := make([]string, 0, len(sums))
@@ -322,6 +336,7 @@ func (a *Allocator) close() *c.Allocator {
 		allocatorsMu.Lock()
 		delete(allocators, a.Ref)
 		allocatorsMu.Unlock()
+		released(core)
 		a.endWindows(-1)
 	}
 	return core

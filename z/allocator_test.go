@@ -514,6 +514,27 @@ func TestAllocators(t *testing.T) {
 	}
 }
 
+// What is listed may be released meanwhile.
+func TestAllocators_WhileReleased(t *testing.T) {
+	start := liveNow()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 5000 {
+			z.NewAllocator(512).Release()
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+			_ = z.Allocators()
+		}
+	}
+	wantLive(t, start)
+}
+
 // A closed Cursor's memory is used by the next.
 func TestCursor_CloseReturnsWhatIsLeft(t *testing.T) {
 	a := z.NewAllocator(1 << 20)

@@ -51,12 +51,12 @@ func NewBuffer(capacity int, tag ...string) *Buffer {
 	attribute(k, tag)
 	b := &Buffer{ctl: k, tag: tagOf(tag)}
 	b.sample()
-	watchRelease(b, "Buffer", (*Buffer).held)
+	watchRelease(b, k, "Buffer", held)
 	return b
 }
 
-// held is the bytes of memory or file that the Buffer has.
-func (b *Buffer) held() int64 { return int64(b.ctl.Size) }
+// held is the bytes of memory or file that a Buffer has.
+func held(k *c.Buffer) uint64 { return uint64(k.Size) }
 
 // NewBufferSlice makes a Buffer of the bytes of s, which may be Go memory and stay the caller's: to
 // read the records of another Buffer's Bytes, say. It cannot grow, nothing of it is reserved
@@ -169,7 +169,7 @@ func (b *Buffer) Release() error {
 	if k.Kind == c.BufferView {
 		return nil
 	}
-	released(b)
+	released(k)
 	var cause c.Cause
 	return b.failed("Release", k.Release(&cause), &cause)
 }

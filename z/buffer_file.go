@@ -50,7 +50,7 @@ func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 	}
 	attribute(k, nil)
 	b := &Buffer{ctl: k, path: dir}
-	watchRelease(b, "Buffer", (*Buffer).held)
+	watchRelease(b, k, "Buffer", held)
 	return b, nil
 }
 
@@ -78,7 +78,7 @@ func NewBufferPersistent(path string, capacity int) (*Buffer, error) {
 	}
 	attribute(k, nil)
 	b := &Buffer{ctl: k, path: path}
-	watchRelease(b, "Buffer", (*Buffer).held)
+	watchRelease(b, k, "Buffer", held)
 	return b, nil
 }
 

@@ -23,10 +23,13 @@ const LeakTracking = true
 // Sizes are in bytes, as asked for. Blocks of one call site with different tags or callers are
 // listed apart. Called while other goroutines allocate, it may miss what they are doing.
 //
-// Before them stands what has a Release and, as the garbage collector found, became unreachable
-// without it; the memory itself is among the leaks:
+// Before them stands what has a Release and, as the last garbage collection found, became
+// unreachable without it; the memory itself is among the leaks:
 //
-//	UNREACHABLE: 1048576 bytes, never released: 1 x Allocator from func: main.load load.go:87
+//	UNREACHABLE: 4096 bytes, never released: 1 x Buffer from func: main.load load.go:87
+//	UNREACHABLE: 512 bytes, never released: 1 x Allocator (except by its Ref) from func: main.a a.go:9
+//
+// An Allocator is no longer listed so once AllocatorFrom has found it.
 func Leaks() string {
 	var out strings.Builder
 	out.WriteString(unreleased())

@@ -3,7 +3,7 @@
 package z
 
 // watchRelease and released do nothing without the leak tag.
-func watchRelease[T any](*T, string, func(*T) int64) {}
-func released[T any](*T)                             {}
+func watchRelease[T, C any](*T, *C, string, func(*C) uint64) {}
+func released[C any](*C)                                     {}
 
 func waitForFinalizers() {}

@@ -11,14 +11,12 @@ type holder struct{ b []byte }
 //go:noinline
 func newHolder(n int) *holder {
 	h := &holder{Calloc(n)}
-	watchRelease(h, "holder", (*holder).size)
+	watchRelease(h, &h.b[0], "holder", func(*byte) uint64 { return uint64(n) })
 	return h
 }
 
-func (h *holder) size() int64 { return int64(len(h.b)) }
-
 func (h *holder) release() {
-	released(h)
+	released(&h.b[0])
 	Free(h.b)
 }
 
