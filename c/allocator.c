@@ -195,16 +195,17 @@ static chunk_t *chunk_for(zm_allocator_t *a, size_t n, size_t align)
     return c;
 }
 
-/* Takes n bytes, for which it has room, off the chunk. */
+/* Takes n bytes, for which it has room, off the chunk. What is skipped is cleared as well: the leak
+ * tracker shows all that is carved.
+ */
 static void *carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
 {
-    size_t pad = padding(c, align);
-    size_t start = c->carved + pad;
-    c->carved = start + n;
+    size_t pad = padding(c, align), from = c->carved;
+    c->carved = from + pad + n;
     a->idle += pad;
-    if (start < c->dirty)
-        memset(c->base + start, 0, c->dirty - start < n ? c->dirty - start : n);
-    return c->base + start;
+    if (from < c->dirty)
+        memset(c->base + from, 0, (c->dirty < c->carved ? c->dirty : c->carved) - from);
+    return c->base + from + pad;
 }
 
 /* ---- Windows: the lock is held ----------------------------------------------------------------
