@@ -489,7 +489,7 @@ size_t zm__allocator_chunks(zm_leak_block_t *out, size_t cap)
             pthread_mutex_lock(&a->lock);
             for (const chunk_t *c = a->site ? a->first : NULL; c; c = c->next, n++) {
                 if (n < cap)
-                    out[n] = (zm_leak_block_t){(uintptr_t)c->base, c->carved, a->site, a->ref};
+                    out[n] = (zm_leak_block_t){(uintptr_t)c->base, c->carved, a->site, a->ref, 0};
             }
             pthread_mutex_unlock(&a->lock);
         }
