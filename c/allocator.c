@@ -209,21 +209,23 @@ static void *clear(piece_t p)
     return p.dirty ? memset(p.base, 0, p.dirty) : p.base;
 }
 
+/* How many of the n bytes at `from` are to be cleared. */
+static size_t dirty_at(const chunk_t *c, size_t from, size_t n)
+{
+    return from >= c->dirty ? 0 : c->dirty - from < n ? c->dirty - from : n;
+}
+
 /* Takes n bytes, for which it has room, off the chunk. */
 static piece_t carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
 {
-    size_t pad = padding(c, align);
-    size_t start = c->carved + pad;
+    size_t from = c->carved, start = from + padding(c, align);
     c->carved = start + n;
-    a->idle += pad;
-    piece_t p = {c->base + start, n, 0};
-    if (start < c->dirty)
-        p.dirty = c->dirty - start < n ? c->dirty - start : n;
-    if (a->site) { /* zm__allocator_read takes what is carved to be clear */
-        clear(p);
-        p.dirty = 0;
+    a->idle += start - from;
+    if (a->site) { /* the leak tracker shows all that is carved */
+        clear((piece_t){c->base + from, 0, dirty_at(c, from, c->carved - from)});
+        return (piece_t){c->base + start, n, 0};
     }
-    return p;
+    return (piece_t){c->base + start, n, dirty_at(c, start, n)};
 }
 
 /* ---- Windows: the lock is held, except by window_start ------------------------------------------
@@ -516,7 +518,7 @@ size_t zm__allocator_chunks(zm_leak_block_t *out, size_t cap)
             pthread_mutex_lock(&a->lock);
             for (const chunk_t *c = a->site ? a->first : NULL; c; c = c->next, n++) {
                 if (n < cap)
-                    out[n] = (zm_leak_block_t){(uintptr_t)c->base, c->carved, a->site, a->ref};
+                    out[n] = (zm_leak_block_t){(uintptr_t)c->base, c->carved, a->site, a->ref, 0};
             }
             pthread_mutex_unlock(&a->lock);
         }

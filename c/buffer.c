@@ -2,8 +2,9 @@
  *
  * Invariants: start <= len <= cap <= size; cap is what size and max leave of each other, unless
  * what is there already is more. Where growing fails nothing of this has changed: new memory is
- * complete before the control block is written. There are no locks: a Buffer is for one thread at a
- * time.
+ * complete before the control block is written. A Buffer is for one thread at a time; but under
+ * the leak tag others read it, so that its memory changes only under the lock of leak_buffer.c, and
+ * len, which changes without, is written at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,55 +30,56 @@ static size_t most(size_t a, size_t b)
 
 zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
 {
-    zm_buffer_t *b = zm__leak_calloc(sizeof *b);
-    char *copy = dir ? zm__meta_calloc(ndir + 1) : NULL;
-    if (!b || (dir && !copy)) {
-        zm__meta_free(copy);
-        if (b)
-            zm__leak_free(b, sizeof *b);
+    zm_buffer_t *b = zm_calloc(sizeof *b);
+    if (!b)
         return NULL;
-    }
-    if (dir)
-        memcpy(copy, dir, ndir);
     *b = (zm_buffer_t){
         .len = ZM__BUFFER_START,
         .start = ZM__BUFFER_START,
         .max = ZM_MAX_SIZE,
         .spill = SIZE_MAX,
-        .dir = copy,
+        .dir = dir ? zm__meta_calloc(ndir + 1) : NULL,
         .fd = -1,
     };
+    if ((dir && !b->dir) || !zm__leak_buffer_add(b)) {
+        zm__meta_free(b->dir);
+        zm_free(b, sizeof *b);
+        return NULL;
+    }
+    if (dir)
+        memcpy(b->dir, dir, ndir);
     return b;
 }
 
 void zm__buffer_free(zm_buffer_t *b)
 {
+    zm__leak_buffer_remove(b);
     zm__meta_free(b->dir);
-    zm__leak_free(b, sizeof *b);
+    zm_free(b, sizeof *b);
 }
 
-/* What b holds and the counters know of, its control block aside. */
-static size_t counted(const zm_buffer_t *b)
+/* Other threads may read it just then, under the leak tag. */
+static void set_len(zm_buffer_t *b, size_t len)
 {
-    return b->kind <= ZM_BUFFER_ANON ? b->size : 0;
+    __atomic_store_n(&b->len, len, __ATOMIC_RELAXED);
 }
 
-void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
+/* zm__buffer_adopt, the lock being held. */
+static void adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
 {
-    size_t before = counted(b);
     b->kind = kind;
     b->data = data;
     b->size = size;
     b->fd = fd;
     b->cap = most(b->len, least(size, b->max));
-    size_t now = counted(b);
-    zm__leak_add(b, (uint64_t)now - before, (uint64_t)(now > 0) - (before > 0));
+    zm__leak_buffer_count(b, kind <= ZM_BUFFER_ANON ? size : 0);
 }
 
-void zm_buffer_attribute(const zm_buffer_t *b, zm_site_t *site)
+void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
 {
-    size_t bytes = counted(b);
-    zm__leak_attribute(b, (uint64_t)bytes + sizeof *b, 1 + (bytes > 0), site);
+    zm__leak_buffer_lock();
+    adopt(b, kind, data, size, fd);
+    zm__leak_buffer_unlock();
 }
 
 /* ---- Memory that is not in a file ------------------------------------------------------------ */
@@ -115,29 +117,46 @@ static void give_back(void *p, size_t n)
 
 /* ---- Growing: to `size` bytes, which is more than there are ---------------------------------- */
 
-static int grow_memory(zm_buffer_t *b, size_t size)
+/* Makes b's mapping, which begins `header` bytes in front of its data, header + size bytes long,
+ * whole pages. False with errno set where that fails.
+ */
+static bool grow_mapping(zm_buffer_t *b, size_t header, size_t size)
 {
-    size_t old = b->size;
-    void *p;
-    if (b->kind == ZM_BUFFER_ANON) {
-        size = zm__map_round(size);
-        if (!zm__charge(size - old))
-            return ZM_ELIMIT;
-        if (!(p = zm__map_grow(b->data, old, size, -1))) {
-            zm__uncharge(size - old);
-            return ZM_ENOMEM;
-        }
-        zm__count(size - old, 0);
-    } else {
-        int err = take(&size, &p);
-        if (err)
-            return err;
-        if (b->data) {
-            memcpy(p, b->data, b->len);
-            give_back(b->data, old);
-        }
+    zm__leak_buffer_lock();
+    char *p = zm__map_grow((char *)b->data - header, header + b->size, header + size, b->fd);
+    if (p)
+        adopt(b, b->kind, p + header, size, b->fd);
+    zm__leak_buffer_unlock();
+    return p;
+}
+
+static int grow_anon(zm_buffer_t *b, size_t size)
+{
+    size_t more = zm__map_round(size) - b->size;
+    if (!zm__charge(more))
+        return ZM_ELIMIT;
+    if (!grow_mapping(b, 0, b->size + more)) {
+        zm__uncharge(more);
+        return ZM_ENOMEM;
     }
+    zm__count(more, 0);
+    return ZM_OK;
+}
+
+/* From the heap, or from nothing, to other memory. */
+static int grow_heap(zm_buffer_t *b, size_t size)
+{
+    void *p;
+    int err = take(&size, &p);
+    if (err)
+        return err;
+    void *old = b->data;
+    size_t nold = b->size;
+    if (old)
+        memcpy(p, old, b->len);
     zm__buffer_adopt(b, size < MAP_FROM ? ZM_BUFFER_HEAP : ZM_BUFFER_ANON, p, size, -1);
+    if (old)
+        give_back(old, nold);
     return ZM_OK;
 }
 
@@ -167,21 +186,20 @@ static int grow_file(zm_buffer_t *b, size_t size, zm_cause_t *cause)
     int err = zm__file_reserve(b->fd, old, want, cause);
     if (err)
         return err;
-    char *p = zm__map_grow((char *)b->data - header, old, want, b->fd);
-    if (!p) {
+    if (!grow_mapping(b, header, want - header)) {
         err = zm__sys_error("mmap", cause);
         (void)!ftruncate(b->fd, (off_t)old);
-        return err;
     }
-    zm__buffer_adopt(b, b->kind, p + header, want - header, b->fd);
-    return ZM_OK;
+    return err;
 }
 
 static int grow(zm_buffer_t *b, size_t size, zm_cause_t *cause)
 {
     if (b->kind >= ZM_BUFFER_TMP)
         return grow_file(b, size, cause);
-    return size > b->spill ? grow_into_file(b, size, cause) : grow_memory(b, size);
+    if (size > b->spill)
+        return grow_into_file(b, size, cause);
+    return b->kind == ZM_BUFFER_ANON ? grow_anon(b, size) : grow_heap(b, size);
 }
 
 int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
@@ -205,7 +223,7 @@ zm_buffer_t *zm_buffer_new(size_t capacity)
     if (capacity > ZM_MAX_SIZE)
         return NULL;
     zm_buffer_t *b = zm__buffer_block(NULL, 0);
-    if (b && grow_memory(b, most(capacity, ZM__BUFFER_MIN))) {
+    if (b && grow_heap(b, most(capacity, ZM__BUFFER_MIN))) {
         zm__buffer_free(b);
         b = NULL;
     }
@@ -252,7 +270,7 @@ void zm_buffer_set_max(zm_buffer_t *b, size_t max)
 
 void zm_buffer_reset(zm_buffer_t *b)
 {
-    b->len = b->start;
+    set_len(b, b->start);
     b->cap = least(b->size, b->max);
     if (b->kind == ZM_BUFFER_FILE)
         zm__buffer_commit(b);
@@ -262,21 +280,19 @@ int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause)
 {
     if (!b)
         return ZM_OK;
-    int err = ZM_OK;
-    switch (b->kind) {
+    zm_buffer_t had = *b;
+    zm__buffer_free(b); /* first, so that nobody reads what is freed next */
+    switch (had.kind) {
     case ZM_BUFFER_FILE:
-        err = zm__buffer_close(b, cause);
-        break;
+        return zm__buffer_close(&had, cause);
     case ZM_BUFFER_TMP:
-        zm__map_free(b->data, b->size);
-        close(b->fd);
-        break;
+        zm__map_free(had.data, had.size);
+        close(had.fd);
+        return ZM_OK;
     default:
-        zm__leak_add(b, 0 - (uint64_t)b->size, 0 - (uint64_t)1);
-        give_back(b->data, b->size);
+        give_back(had.data, had.size);
+        return ZM_OK;
     }
-    zm__buffer_free(b);
-    return err;
 }
 
 /* ---- Bytes and records ----------------------------------------------------------------------- */
@@ -286,7 +302,7 @@ void *zm_buffer_add(zm_buffer_t *b, size_t n, zm_cause_t *cause)
     if (n > b->cap - b->len && zm_buffer_grow(b, n, cause))
         return NULL;
     char *p = (char *)b->data + b->len;
-    b->len += n;
+    set_len(b, b->len + n);
     return p;
 }
 

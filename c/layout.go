@@ -128,10 +128,11 @@ type LeakLive struct {
 
 // LeakBlock mirrors zm_leak_block_t.
 type LeakBlock struct {
-	Block uintptr
-	Size  uint64
-	Site  *Site
-	ref   uint64
+	Block  uintptr
+	Size   uint64
+	Site   *Site
+	ref    uint64
+	buffer uintptr
 }
 
 // What LeakFault.Kind says is wrong.
@@ -259,6 +260,7 @@ const (
 	_ = -(unsafe.Offsetof(LeakBlock{}.Size) ^ unsafe.Offsetof(C.zm_leak_block_t{}.size))
 	_ = -(unsafe.Offsetof(LeakBlock{}.Site) ^ unsafe.Offsetof(C.zm_leak_block_t{}.site))
 	_ = -(unsafe.Offsetof(LeakBlock{}.ref) ^ unsafe.Offsetof(C.zm_leak_block_t{}.ref))
+	_ = -(unsafe.Offsetof(LeakBlock{}.buffer) ^ unsafe.Offsetof(C.zm_leak_block_t{}.buffer))
 
 	_ = -(unsafe.Sizeof(LeakFault{}) ^ C.sizeof_zm_leak_fault_t)
 	_ = -(unsafe.Offsetof(LeakFault{}.Kind) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.kind))

@@ -94,18 +94,23 @@ size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap)
             if (!r->block)
                 continue;
             if (n < cap)
-                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site, 0};
+                out[n] = (zm_leak_block_t){r->block, r->size, r->alloc_site, 0, 0};
             n++;
         }
         pthread_mutex_unlock(&shard->lock);
     }
-    return n + zm__allocator_chunks(out + (n < cap ? n : cap), n < cap ? cap - n : 0);
+    size_t full = n < cap ? n : cap;
+    n += zm__allocator_chunks(out + full, cap - full);
+    full = n < cap ? n : cap;
+    return n + zm__leak_buffer_list(out + full, cap - full);
 }
 
 bool zm_leak_read(const zm_leak_block_t *b, size_t offset, void *out, size_t n)
 {
     if (b->ref)
         return zm__allocator_read(b, offset, out, n);
+    if (b->buffer)
+        return zm__leak_buffer_read(b, offset, out, n);
     pthread_once(&once, init_locks);
     record_shard_t *shard = shard_of(b->block);
     pthread_mutex_lock(&shard->lock);
@@ -223,40 +228,6 @@ int zm_leak_free(void *p, size_t n, zm_site_t *free_site, zm_leak_fault_t *fault
     if (!live && !fault_interior(block, fault) && !fault_freed(block, fault))
         describe(fault, ZM_FAULT_FOREIGN, &(zm__record_t){0}, NULL);
     return ZM_EINVAL;
-}
-
-/* ---- Blocks that stand for more than themselves ---------------------------------------------- */
-
-void *zm__leak_calloc(size_t n)
-{
-    return zm_leak_calloc(n, 0, zm_site_of(NULL, 0, NULL, 0));
-}
-
-void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects)
-{
-    record_shard_t *shard = shard_of((uintptr_t)block);
-    pthread_mutex_lock(&shard->lock);
-    const zm__record_t *r = zm__record_find(&shard->live, (uintptr_t)block);
-    zm__site_count(r->alloc_site, (int64_t)bytes, (int64_t)objects);
-    pthread_mutex_unlock(&shard->lock);
-}
-
-void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, zm_site_t *site)
-{
-    if (!site)
-        return;
-    record_shard_t *shard = shard_of((uintptr_t)block);
-    pthread_mutex_lock(&shard->lock);
-    zm__record_t *r = zm__record_find(&shard->live, (uintptr_t)block);
-    zm__site_count(r->alloc_site, -(int64_t)bytes, -(int64_t)objects);
-    zm__site_count(site, (int64_t)bytes, (int64_t)objects);
-    r->alloc_site = site;
-    pthread_mutex_unlock(&shard->lock);
-}
-
-void zm__leak_free(void *block, size_t n)
-{
-    zm_leak_free(block, n, zm_site_of(NULL, 0, NULL, 0), NULL);
 }
 
 /* ---- Allocators: their chunks are no records, but count as live at the site of the owner ----- */

@@ -150,16 +150,17 @@ void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site);
  */
 size_t zm_leak_sites(zm_leak_live_t *out, size_t cap);
 
-/* Writes the live blocks, and the chunks of live Allocators that have a site as far as they are
- * carved, to out[0..cap), in no order, and returns how many there are, as zm_leak_sites does. By
- * the time it returns, other threads may have freed some: do not touch them, but use zm_leak_read.
+/* Writes the live blocks, the chunks of live Allocators that have a site as far as they are carved,
+ * and of each Buffer the bytes [0, len), to out[0..cap), in no order, and returns how many there
+ * are, as zm_leak_sites does. By the time it returns, other threads may have freed some: do not
+ * touch them, but use zm_leak_read.
  */
 size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap);
 
 /* Copies n bytes of a block that zm_leak_blocks listed, from byte `offset` on, to out. Returns
- * false, out being as it was, where the block is no longer live or has no such bytes. It is not
- * freed meanwhile, as that waits; but its owner may write to it, so that what is copied may be half
- * old.
+ * false, out being as it was, where the block is no longer live or has no such bytes. It is neither
+ * freed nor moved meanwhile, as that waits; but its owner may write to it, so that what is copied
+ * may be half old. A Buffer is read where it is now.
  */
 bool zm_leak_read(const zm_leak_block_t *block, size_t offset, void *out, size_t n);
 

@@ -114,16 +114,24 @@ void zm__count(uint64_t bytes, uint64_t objects);
 /* As zm_calloc_batch, except that what is in the blocks is not cleared. */
 int zm__alloc_batch(size_t n, void **out, size_t len);
 
-/* ---- leak.c, leak_off.c --------------------------------------------------------------------- */
+/* ---- leak_buffer.c, leak_off.c: nothing of this does anything without the leak tag ----------- */
 
-/* A block from zm_calloc whose site, under the leak tag, counts other memory that belongs to it as
- * well: zm__leak_add adds that; negative numbers come as their complement. zm__leak_attribute moves
- * all of it, the block included, to another site; nowhere where that is NULL.
+/* Has the leak tracker know a Buffer, which has no memory yet, as the C stack's; false when out of
+ * memory. Until zm__leak_buffer_remove, other threads read what it has.
  */
-void *zm__leak_calloc(size_t n);
-void zm__leak_add(const void *block, uint64_t bytes, uint64_t objects);
-void zm__leak_attribute(const void *block, uint64_t bytes, uint64_t objects, zm_site_t *site);
-void zm__leak_free(void *block, size_t n);
+bool zm__leak_buffer_add(const zm_buffer_t *b);
+void zm__leak_buffer_remove(const zm_buffer_t *b);
+
+/* While this is locked no Buffer is read, so that one may get other memory. */
+void zm__leak_buffer_lock(void);
+void zm__leak_buffer_unlock(void);
+
+/* Says that a Buffer has so much memory now that counts as allocated; the lock is held. */
+void zm__leak_buffer_count(const zm_buffer_t *b, size_t bytes);
+
+/* zm_leak_blocks and zm_leak_read for the bytes of all Buffers. */
+size_t zm__leak_buffer_list(zm_leak_block_t *out, size_t cap);
+bool zm__leak_buffer_read(const zm_leak_block_t *block, size_t offset, void *out, size_t n);
 
 /* ---- map.c, map_linux.c, map_posix.c -------------------------------------------------------- */
 

@@ -135,12 +135,15 @@ typedef struct zm_leak_live {
     int64_t objects;
 } zm_leak_live_t;
 
-/* A live block, or what was carved of an Allocator's chunk, as zm_leak_blocks lists it. */
+/* A live block, what was carved of an Allocator's chunk, or a Buffer's bytes, as zm_leak_blocks
+ * lists it.
+ */
 typedef struct zm_leak_block {
     uintptr_t block;
     uint64_t size; /* in bytes, as asked for */
     const zm_site_t *site;
-    uint64_t ref; /* of the Allocator, or 0 */
+    uint64_t ref;     /* of the Allocator, or 0 */
+    uintptr_t buffer; /* the Buffer's control block, or 0 */
 } zm_leak_block_t;
 
 /* What is wrong with an address that was to be freed. */

@@ -10,7 +10,7 @@ import (
 type GoPointer struct {
 	Count  int64     // how many blocks have one there
 	Value  uintptr   // the address, in one of them
-	Block  uintptr   // where that block begins
+	Block  uintptr   // where that block begins, or began: a Buffer may have moved
 	Size   int       // its bytes
 	Offset int       // where in it the word is, in bytes
 	Tag    string    // of the block

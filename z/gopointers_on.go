@@ -20,16 +20,20 @@ const maxPerBlock = 8
 //
 //	fmt.Print(z.FindGoPointers())
 //
-// It reads every word, at a multiple of the word's size, of every live block and of the chunks of
-// Allocators as far as they are in use, but not of Buffers. A word counts as a Go pointer if the
-// runtime has ever had a heap object or a stack in the page that it points to. So what is listed
-// may have been freed already, which is the worst case, or be pinned (runtime.Pinner), which is
-// none; a number is taken for a pointer only where it happens to lie there. Of one block, or chunk,
-// the first eight are listed. Pointers to global variables are harmless, and not listed.
+// It reads every word, at a multiple of the word's size, of every live block, of the chunks of
+// Allocators as far as they are in use, and of what was appended to Buffers, which align nothing,
+// so that a pointer elsewhere is missed. Of a Buffer, in a file or not, Size is LenWithPadding and
+// Offset what its methods take; one of NewBufferSlice has no memory of its own, and is left out.
+//
+// A word counts as a Go pointer if the runtime has ever had a heap object or a stack in the page
+// that it points to. So what is listed may have been freed already, which is the worst case, or be
+// pinned (runtime.Pinner), which is none; a number is taken for a pointer only where it happens to
+// lie there. Of one block, chunk or Buffer the first eight are listed. Pointers to global
+// variables are harmless, and not listed.
 //
 // Nothing is stopped. A block that lives throughout the call is read, in pieces of 64 KiB during
-// each of which nobody can free it; those that come or go meanwhile may be missed. It takes a
-// second or two for a GiB, and 32 bytes of Go memory a live block.
+// each of which nobody can free or move it; those that come or go meanwhile may be missed. It takes
+// a second or two for a GiB, and 40 bytes of Go memory a live block.
 func FindGoPointers() GoPointers {
 	type place struct {
 		site   *c.Site

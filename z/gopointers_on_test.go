@@ -4,6 +4,7 @@ package z_test
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"runtime"
 	"strings"
@@ -244,5 +245,145 @@ func TestFindGoPointers_Allocator(t *testing.T) {
 	if got := z.FindGoPointers(); len(got) != 0 {
 		t.Errorf("after Reset:\n%s", got)
 	}
+	runtime.KeepAlive(parent)
+}
+
+// plantIn appends a Go pointer to a Buffer and returns its offset, a multiple of 8.
+func plantIn(b *z.Buffer, pointer unsafe.Pointer) int {
+	b.Allocate(-b.LenWithPadding() & 7)
+	offset := b.AllocateOffset(8)
+	plant((*uintptr)(unsafe.Pointer(&b.Data(offset)[0])), pointer)
+	return offset
+}
+
+//go:noinline
+func newRecords() *z.Buffer { return z.NewBuffer(0, "records") }
+
+// A Buffer's pointers are found in every kind of memory, at the offsets that its methods know.
+func TestFindGoPointers_Buffer(t *testing.T) {
+	parent := new(int)
+	value := uintptr(unsafe.Pointer(parent))
+	dir := t.TempDir()
+	for _, test := range []struct {
+		name, tag, caller string
+		buffer            func() *z.Buffer
+		size              int // that is appended before and behind the pointer
+	}{
+		{"heap", "records", "newRecords", newRecords, 100},
+		{"mapped", "records", "newRecords", newRecords, 3 << 20},
+		{"spilled", "records", "newRecords",
+			func() *z.Buffer { return newRecords().WithAutoMmap(1<<20, dir) }, 1 << 20},
+		{"temporary", "", "TestFindGoPointers_Buffer",
+			func() *z.Buffer { return must(z.NewBufferTmp(dir, 0))(t) }, 100_000},
+		{"persistent", "", "TestFindGoPointers_Buffer",
+			func() *z.Buffer { return must(z.NewBufferPersistent(dir+"/buffer", 0))(t) }, 100_000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := test.buffer()
+			defer b.Release()
+			b.Allocate(test.size)
+			if got := z.FindGoPointers(); len(got) != 0 {
+				t.Errorf("without Go pointers:\n%s", got)
+			}
+			offset := plantIn(b, unsafe.Pointer(parent))
+			b.Allocate(test.size)
+			want := z.GoPointer{Count: 1, Value: value, Block: uintptr(unsafe.Pointer(&b.Data(0)[0])),
+				Size: b.LenWithPadding(), Offset: offset, Tag: test.tag}
+			got := z.FindGoPointers()
+			if len(got) != 1 || !strings.Contains(got.String(), "."+test.caller) {
+				t.Fatalf("found:\n%s", got)
+			}
+			got[0].Stack = nil
+			if !reflect.DeepEqual(got[0], want) {
+				t.Errorf("found %+v, want %+v", got[0], want)
+			}
+
+			view := z.NewBufferSlice(b.Bytes())
+			if got := z.FindGoPointers(); len(got) != 1 || got[0].Count != 1 {
+				t.Errorf("with a view of it:\n%s", got)
+			}
+			view.Release()
+			b.Reset()
+			if got := z.FindGoPointers(); len(got) != 0 {
+				t.Errorf("after Reset:\n%s", got)
+			}
+			plantIn(b, unsafe.Pointer(parent))
+			b.Release()
+			if got := z.FindGoPointers(); len(got) != 0 {
+				t.Errorf("after Release:\n%s", got)
+			}
+		})
+	}
+	runtime.KeepAlive(parent)
+}
+
+// A view is of memory that is somebody else's, on the Go heap too, where Go pointers belong.
+func TestFindGoPointers_ViewOfGoMemory(t *testing.T) {
+	s := make([]byte, 64)
+	view := z.NewBufferSlice(s)
+	defer view.Release()
+	parent := new(int)
+	plant((*uintptr)(unsafe.Pointer(&s[0])), unsafe.Pointer(parent))
+	if got := z.FindGoPointers(); len(got) != 0 {
+		t.Errorf("found:\n%s", got)
+	}
+	runtime.KeepAlive(parent)
+}
+
+// Buffers grow, move, spill and go while they are scanned. One that is there throughout is found,
+// however it moves; nothing is found that was never there.
+func TestFindGoPointers_WhileBuffersMove(t *testing.T) {
+	parent := new(int)
+	value := uintptr(unsafe.Pointer(parent))
+	dir := t.TempDir()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := g; ; i++ {
+				b := z.NewBuffer(0, "moves").WithAutoMmap(5<<20, dir)
+				plantIn(b, unsafe.Pointer(parent))
+				for n := 100; n < i%5*(2<<20); n *= 4 {
+					b.Write(make([]byte, n))
+				}
+				if i%2 == 0 {
+					b.Reset()
+				}
+				b.Release()
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		}()
+	}
+	for range 50 {
+		stays := newRecords()
+		offset := plantIn(stays, unsafe.Pointer(parent))
+		grown := make(chan struct{})
+		go func() {
+			for stays.LenWithPadding() < 4<<20 {
+				stays.Allocate(stays.LenWithPadding())
+			}
+			close(grown)
+		}()
+		found := false
+		for _, p := range z.FindGoPointers() {
+			found = found || p.Tag == "records"
+			if p.Offset != offset || p.Value != value {
+				t.Errorf("found:\n%s", p)
+			}
+		}
+		if !found {
+			t.Error("not found: the one that stays")
+		}
+		<-grown
+		stays.Release()
+	}
+	close(stop)
+	wg.Wait()
 	runtime.KeepAlive(parent)
 }

@@ -120,6 +120,15 @@ static void test_chunks(void **state)
     zm_allocator_reset(a);
     assert_false(zm_leak_read(&list[0], 0, out, 100));
     assert_false(zm_leak_read(&list[1], 0, out, 100));
+
+    /* What is skipped to align is nobody's, and has nothing of an earlier life. */
+    size_t size = sizeof out;
+    assert_non_null(zm_allocator_allocate_aligned(a, 8, size));
+    assert_int_equal(zm_leak_blocks(list, LEN(list)), 2);
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = list[i].size < size ? list[i].size : size;
+        assert_true(zm_leak_read(&list[i], 0, out, n) && all_are(out, 0, n));
+    }
     zm_allocator_release(a);
     zm_allocator_release(other);
     assert_false(zm_leak_read(&list[0], 0, out, 0));

@@ -220,7 +220,7 @@ static int open_files(void)
 }
 
 /* Under the leak tag a stack that was seen once is kept, so that memory is held that was not. */
-#pragma weak zm_leak_sites
+#pragma weak zm__leak_buffer_list
 
 /* What must be the same before and after a call that failed. */
 typedef struct world {
@@ -241,7 +241,7 @@ static world_t look(void)
     w.bytes = zm_num_alloc_bytes();
     w.objects = zm_num_allocs();
     w.held = zm_num_held_bytes();
-    w.live = zm_leak_sites ? 0 : fault_live();
+    w.live = zm__leak_buffer_list ? 0 : fault_live();
     w.there = stat(path, &st) == 0;
     w.size = w.there ? st.st_size : 0;
     if (buffer)
