@@ -11,7 +11,8 @@ import (
 // Sorting the records of a Buffer, in place. All sorts are stable: records that are equal stay in
 // their order. They take memory for their own use, of the kind that the Buffer is in (a temporary
 // file of its own where the Buffer is in a file), of at most half of what is sorted, and 64 MiB; it
-// is given back before they return. Where they fail, the Buffer is as it was.
+// is given back before they return. (As much again as what is sorted where they go by a LessFunc, the
+// Buffer is full to the last byte, as one of NewBufferSlice is, and a record is empty.) Where they fail, the Buffer is as it was.
 //
 // The sorts by a key run in C, on as many threads as there are processors; the environment variable
 // ZMEM_THREADS sets another number. Those with a LessFunc run in Go.
@@ -117,9 +118,37 @@ func (r *sorting) byKey(key c.SortKey, off int) error {
 }
 
 func (r *sorting) byFunc(less LessFunc, workers int) error {
-	return r.with(sortScratch(len(r.records), workers), func(scratch []byte) error {
-		return sortRecords(r.records, scratch, less, workers)
+	n := len(r.records)
+	size := sortScratch(n, workers)
+	if !r.needsCopy() {
+		return r.with(size, func(scratch []byte) error {
+			return sortRecords(r.records, scratch, less, workers)
+		})
+	}
+	return r.with(n+8+size, func(scratch []byte) error {
+		records := scratch[:copy(scratch, r.records)]
+		defer copy(r.records, records)
+		return sortRecords(records, scratch[n+8:], less, workers)
 	})
+}
+
+// needsCopy reports whether an empty record may come to stand at the very end of the Buffer's memory,
+// where sortRecords must have none.
+func (r *sorting) needsCopy() bool {
+	k := r.b.ctl
+	return len(r.records) > 0 && &r.records[len(r.records)-1] == (*byte)(at(k.Data, k.Cap-1)) && hasEmpty(r.records)
+}
+
+// hasEmpty reports whether a record is empty.
+func hasEmpty(records []byte) bool {
+	for at := 0; checkRecord(records, at) == nil; {
+		n := recordLen(startOf(records), at)
+		if n == 0 {
+			return true
+		}
+		at += frame + n
+	}
+	return false
 }
 
 // with calls do with n bytes of memory that is given back whatever do does.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/zmem-go/zmem/z"
 )
@@ -288,4 +289,39 @@ func ExampleBuffer_SortSlice() {
 		fmt.Printf("%s ", record)
 	}
 	// Output: fig pear apple
+}
+
+// An empty record that ends with the memory would have what lies behind that as its address, and the
+// collector look there.
+func TestBuffer_SortSliceNeverPointsBehindTheMemory(t *testing.T) {
+	for n := range 30 {
+		full := z.NewBuffer(64 + 16*n)
+		for room := len(full.Data(full.LenWithPadding())); room >= 8; room = len(full.Data(full.LenWithPadding())) {
+			full.SliceAllocate(min(room-8, room/8%2*8))
+		}
+		bytesOf := bytes.Clone(full.Bytes())
+		view := z.NewBufferSlice(bytesOf[:len(bytesOf):len(bytesOf)])
+		if full.LenWithPadding() != len(full.Data(0)) {
+			t.Fatalf("%d of %d bytes", full.LenWithPadding(), len(full.Data(0)))
+		}
+		for name, b := range map[string]*z.Buffer{"full": full, "view": view} {
+			end := uintptr(unsafe.Pointer(unsafe.SliceData(b.Data(0)))) + uintptr(len(b.Data(0)))
+			before := len(slices.Collect(b.Records()))
+			b.SortSlice(func(l, r []byte) bool {
+				for _, s := range [][]byte{l, r} {
+					if uintptr(unsafe.Pointer(unsafe.SliceData(s))) == end {
+						t.Fatalf("%s, %d records: one of them at its end", name, before)
+					}
+				}
+				return len(l) > len(r)
+			})
+			after := slices.Collect(b.Records())
+			if len(after) != before || !slices.IsSortedFunc(after, func(l, r []byte) int { return len(r) - len(l) }) {
+				t.Errorf("%s: %d of %d records, or not sorted", name, len(after), before)
+			}
+		}
+		if err := full.Release(); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -49,14 +49,17 @@ func runTable(n int) int {
 }
 
 // sortScratch is the scratch memory that sortRecords needs for n bytes, in bytes: at most n/2 and
-// 64 MiB.
-func sortScratch(n, workers int) int {
-	workers = min(workers, maxWorkers)
-	return runTable(n) + 8 + max(workers*workerArea(n), n/2)
+// 64 MiB. It is the table of runs, what workers use, and 8 bytes, of which up to 7 align the table,
+// and one at least stands behind the last record.
+func sortScratch(n, workers int) int { return runTable(n) + workScratch(n, workers) + 8 }
+
+func workScratch(n, workers int) int {
+	return max(min(workers, maxWorkers)*workerArea(n), n/2)
 }
 
 // sortRecords sorts framed records in place by less, those of which neither is less staying in their
-// order. scratch is manual memory of sortScratch bytes. less is called by one goroutine after the
+// order. A byte of the same memory stands behind data, or no record is empty. scratch is manual
+// memory of sortScratch bytes. less is called by one goroutine after the
 // other, or, where there are several workers, by as many at once. An error says which record does not
 // end within the range; nothing was changed then.
 func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
@@ -66,7 +69,7 @@ func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
 	s := sorter{
 		data:    data,
 		runs:    numbersAt[uint64](scratch[skip:], table/8),
-		scratch: scratch[skip+table : sortScratch(len(data), workers)],
+		scratch: scratch[skip+table:][:workScratch(len(data), workers)],
 		less:    less,
 		workers: workers,
 	}
@@ -197,9 +200,9 @@ func sortIndex(base unsafe.Pointer, index, tmp []uint32, less LessFunc) []uint32
 func insertIndex(base unsafe.Pointer, index []uint32, less LessFunc) {
 	for i := 1; i < len(index); i++ {
 		x := index[i]
-		rec := recordAt(base, int(x))
+		rec := recordWithin(base, int(x))
 		j := i
-		for ; j > 0 && less(rec, recordAt(base, int(index[j-1]))); j-- {
+		for ; j > 0 && less(rec, recordWithin(base, int(index[j-1]))); j-- {
 			index[j] = index[j-1]
 		}
 		index[j] = x
@@ -217,7 +220,7 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 		for i := range k {
 			x, y := l[i-front], r[front]
 			takeRight := 0
-			if less(recordAt(base, int(y)), recordAt(base, int(x))) {
+			if less(recordWithin(base, int(y)), recordWithin(base, int(x))) {
 				takeRight = 1
 			}
 			if takeRight != 0 {
@@ -228,7 +231,7 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 
 			x, y = l[len(l)-1-(i-back)], r[len(r)-1-back]
 			takeRight = 1
-			if less(recordAt(base, int(y)), recordAt(base, int(x))) {
+			if less(recordWithin(base, int(y)), recordWithin(base, int(x))) {
 				takeRight = 0
 			}
 			if takeRight != 0 {
@@ -276,60 +279,90 @@ func (s *sorter) mergeSome(runs []uint64) int {
 		used += size
 	}
 	if pairs == 0 {
-		s.mergeLarge(s.data[runs[0]:runs[2]], int(runs[1]-runs[0]))
+		s.mergeLarge(int(runs[0]), int(runs[1]), int(runs[2]))
 		return 2
 	}
-	runTasks(s.workers, pairs, func(_, i int) {
-		run := runs[2*i : 2*i+3]
-		mergeRuns(s.data[run[0]:run[2]], int(run[1]-run[0]), s.scratch[at[i]:], s.less)
+	runTasks(s.workers, (pairs+atOnce-1)/atOnce, func(_, i int) {
+		var merges [atOnce]merge
+		n := 0
+		for p := i * atOnce; p < min(pairs, (i+1)*atOnce); p++ {
+			merges[n] = s.merge(int(runs[2*p]), int(runs[2*p+1]), int(runs[2*p+2]), at[p])
+			n++
+		}
+		s.mergeRuns(merges[:n])
 	})
 	return 2 * pairs
 }
 
-// mergeRuns merges the runs data[:mid] and data[mid:].
-func mergeRuns(data []byte, mid int, scratch []byte, less LessFunc) {
-	left := scratch[:mid]
-	copy(left, data)
-	l, r := 0, mid // the gap in front of r has always just the room of left[l:]
-	defer func() { copy(data[r-(mid-l):r], left[l:]) }()
-	if mid == 0 || mid == len(data) {
-		return
-	}
-	pl, pr := startOf(left), startOf(data)
-	x, y := recordAt(pl, l), recordAt(pr, r)
-	for {
-		out := unsafe.Add(pr, r-(mid-l))
-		if less(y, x) {
-			size := frame + len(y)
-			copyRecord(out, unsafe.Add(pr, r), size)
-			if r += size; r == len(data) {
-				return
+// atOnce is how many merges are under way at once.
+const atOnce = 4
+
+// merge is a merge of two neighbouring runs of data, of which the left one was copied to scratch memory.
+// The gap before the right one has always just the room of what is left of that.
+type merge struct {
+	left, leftEnd   int // offsets in the scratch memory
+	right, rightEnd int // offsets in the data
+}
+
+// merge starts a merge of the runs data[start:mid] and data[mid:end].
+func (s *sorter) merge(start, mid, end, at int) merge {
+	return merge{at, at + copy(s.scratch[at:], s.data[start:mid]), mid, end}
+}
+
+// finish puts what is left of the left run into the gap.
+func (s *sorter) finish(m merge) {
+	copy(s.data[m.right-(m.leftEnd-m.left):], s.scratch[m.left:m.leftEnd])
+}
+
+// mergeRuns makes all merges, a step of each in turn: those are chains of calls, of which none waits
+// for another. No branch depends on what less says, since the processor would guess it wrong every
+// second time.
+func (s *sorter) mergeRuns(merges []merge) {
+	defer func() {
+		for _, m := range merges {
+			s.finish(m)
+		}
+	}()
+	less := s.less
+	pl, pr := startOf(s.scratch), startOf(s.data)
+	for len(merges) > 0 {
+		for i := 0; i < len(merges); i++ {
+			m := &merges[i]
+			l, r := m.left, m.right
+			if l == m.leftEnd || r == m.rightEnd {
+				s.finish(*m)
+				*m = merges[len(merges)-1]
+				merges = merges[:len(merges)-1]
+				break
 			}
-			y = recordAt(pr, r)
-		} else {
-			size := frame + len(x)
-			copyRecord(out, unsafe.Add(pl, l), size)
-			if l += size; l == mid {
-				return
+			x, y := unsafe.Add(pl, l), unsafe.Add(pr, r)
+			out := unsafe.Add(pr, r-(m.leftEnd-l))
+			takeRight := 0
+			if less(recordWithin(y, 0), recordWithin(x, 0)) {
+				takeRight = 1
 			}
-			x = recordAt(pl, l)
+			x = unsafe.Add(x, (uintptr(y)-uintptr(x))&-uintptr(takeRight))
+			size := frame + recordLen(x, 0)
+			copyRecord(out, x, size)
+			m.right = r + size&-takeRight
+			m.left = l + size&(takeRight-1)
 		}
 	}
 }
 
-// mergeLarge merges the runs data[:mid] and data[mid:] where the left one may be larger than the
-// scratch memory, the right one then being smaller. The left one is cut in the middle, and the right
-// one where the record there would be put; the two inner pieces change places, and two smaller
+// mergeLarge merges the runs data[start:mid] and data[mid:end] where the left one may be larger than
+// the scratch memory, the right one then being smaller. The left one is cut in the middle, and the
+// right one where the record there would be put; the two inner pieces change places, and two smaller
 // merges are left.
-func (s *sorter) mergeLarge(data []byte, mid int) {
-	base := startOf(data)
-	for 0 < mid && mid < len(data) {
-		if mid <= len(s.scratch) {
-			mergeRuns(data, mid, s.scratch, s.less)
+func (s *sorter) mergeLarge(start, mid, end int) {
+	data, base := s.data, startOf(s.data)
+	for start < mid && mid < end {
+		if mid-start <= len(s.scratch) {
+			s.mergeRuns([]merge{s.merge(start, mid, end, 0)})
 			return
 		}
-		cut, next := 0, 0 // the last record that starts in the first half, or the one behind it
-		for next <= mid/2 {
+		cut, next := start, start // the last record that starts in the first half, or the one behind it
+		for next <= start+(mid-start)/2 {
 			cut = next
 			next += frame + recordLen(base, next)
 		}
@@ -337,17 +370,16 @@ func (s *sorter) mergeLarge(data []byte, mid int) {
 			cut = next
 		}
 		right := mid
-		for right < len(data) && s.less(recordAt(base, right), recordAt(base, cut)) {
+		for right < end && s.less(recordWithin(base, right), recordWithin(base, cut)) {
 			right += frame + recordLen(base, right)
 		}
 		moved := right - mid
 		copy(s.scratch, data[mid:right])
 		copy(data[cut+moved:], data[cut:mid])
 		copy(data[cut:], s.scratch[:moved])
-		s.mergeLarge(data[:cut+moved], cut)
-		data, mid = data[cut+moved:], mid-cut
-		base = startOf(data)
-		if frame+recordLen(base, 0) == mid {
+		s.mergeLarge(start, cut, cut+moved)
+		start, mid = cut+moved, right
+		if start+frame+recordLen(base, start) == mid {
 			return // one record, none of the right ones is less
 		}
 	}

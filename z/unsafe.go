@@ -41,6 +41,13 @@ func recordAt(base unsafe.Pointer, off int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(base, off+frame-empty)), n)
 }
 
+// recordWithin is recordAt where a byte of the same memory stands behind the record, for half the
+// instructions.
+func recordWithin(base unsafe.Pointer, off int) []byte {
+	n := le64(at(base, uintptr(off)))
+	return (*[MaxArrayLen]byte)(unsafe.Add(base, off+frame))[:n:n]
+}
+
 // recordLen is the length of that record, in bytes, without its frame.
 func recordLen(base unsafe.Pointer, off int) int { return int(le64(at(base, uintptr(off)))) }
 
