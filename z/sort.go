@@ -182,7 +182,7 @@ func (s *sorter) sortChunk(worker, i int) {
 // sortIndex sorts the records at base, whose offsets stand in index, and returns their offsets in
 // order, in index or in tmp. It is a merge sort from the bottom up.
 func sortIndex(base unsafe.Pointer, index, tmp []uint32, less LessFunc) []uint32 {
-	const few = 6
+	const few = 4
 	for i := 0; i < len(index); i += few {
 		insertIndex(base, index[i:min(i+few, len(index))], less)
 	}
@@ -250,14 +250,15 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 	copy(o[copy(o, l):], r)
 }
 
-// mergePairs halves the number of runs. Where it is odd the first run waits, so that the left one
-// of a pair is not often the larger.
+// mergePairs halves the number of runs, or brings it down to a power of two: the first runs wait then,
+// so that the left one of a pair is not often the larger.
 func (s *sorter) mergePairs() {
-	first := (len(s.runs) - 1) % 2
+	n := len(s.runs) - 1
+	first := n - 2*(n-1<<(bits.Len(uint(n-1))-1))
 	for i := first; i+2 < len(s.runs); {
 		i += s.mergeSome(s.runs[i:])
 	}
-	n := first
+	n = first
 	for i := first; i < len(s.runs); i += 2 {
 		s.runs[n] = s.runs[i]
 		n++
