@@ -20,8 +20,9 @@
 #define MIN_CHUNK 512
 #define MAX_CHUNK ((size_t)ZM_MAX_ALLOC)
 #define MIN_WINDOW 4096
-#define MAX_WINDOW 65536 /* of larger ones, less is lost at the end, but more with idle threads */
-#define MIN_SPARE 256    /* bytes; less is not worth being kept */
+#define MAX_WINDOW 65536  /* of larger ones, less is lost at the end, but more with idle threads */
+#define MAX_CURSOR 262144 /* a cursor gives back what it does not need */
+#define MIN_SPARE 256     /* bytes; less is not worth being kept */
 
 /* Chunks of these sizes are asked for without calloc, to be cleared by us as they are used:
  * jemalloc answers calloc with new pages of the system there, at a fault each. Smaller ones can
@@ -94,6 +95,12 @@ static size_t round_up(size_t n, size_t align)
     return (n + align - 1) & ~(align - 1);
 }
 
+/* zm_allocator_grown looks first without the lock. */
+static void set_grown(zm_allocator_t *a, chunk_t *c)
+{
+    __atomic_store_n(&a->grown, c, __ATOMIC_RELAXED);
+}
+
 static void count_chunk(zm_allocator_t *a, size_t size)
 {
     a->allocated += size;
@@ -105,7 +112,7 @@ static void chunk_free(zm_allocator_t *a, chunk_t *c)
 {
     a->allocated -= c->size;
     if (a->grown == c)
-        a->grown = NULL;
+        set_grown(a, NULL);
     if (a->site)
         zm__site_count(a->site, -(int64_t)c->size, -1);
     zm_free(c->base, c->size);
@@ -160,7 +167,8 @@ static chunk_t *chunk_add(zm_allocator_t *a, size_t need)
     if (!c && need < size)
         c = chunk_new(a, need);
     if (c) {
-        *at = a->grown = c;
+        *at = c;
+        set_grown(a, c);
         if (!a->current)
             a->current = c;
     }
@@ -238,8 +246,10 @@ static void *window_take(zm_window_t *w, size_t n)
     return end <= w->size ? (unsigned char *)w + (end - n) : NULL;
 }
 
-/* Memory for a window with room for n bytes, at most ZM_WINDOW_MAX_ALLOC and a multiple of 8. */
-static piece_t window_new(zm_allocator_t *a, size_t n)
+/* Memory for a window of `most` bytes, if that is not much of the chunk, with room for n bytes, at
+ * most ZM_WINDOW_MAX_ALLOC and a multiple of 8.
+ */
+static piece_t window_new(zm_allocator_t *a, size_t n, size_t most)
 {
     zm_window_t *w = a->spare;
     if (w && n <= w->size - HEAD) {
@@ -251,7 +261,7 @@ static piece_t window_new(zm_allocator_t *a, size_t n)
     if (!c)
         return (piece_t){NULL, 0, 0};
     size_t size = c->size / 8, room = c->size - c->carved - padding(c, ZM__CACHE_LINE);
-    size = size < MIN_WINDOW ? MIN_WINDOW : size > MAX_WINDOW ? MAX_WINDOW : size;
+    size = size < MIN_WINDOW ? MIN_WINDOW : size > most ? most : size;
     if (room - HEAD - n < size) /* what would be left is no window for the likes of n */
         size = room & ~(size_t)7;
     a->idle += HEAD;
@@ -357,7 +367,7 @@ void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
         zm_window_t *w = NULL;
         if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8))
             p = clear(carve(a, c, n, 8));
-        else if ((w = window_start(window_new(a, n))))
+        else if ((w = window_start(window_new(a, n, MAX_WINDOW))))
             p = window_take(w, n);
         if (w)
             __atomic_store_n(slot, w, __ATOMIC_RELEASE);
@@ -440,10 +450,13 @@ uint64_t zm_allocator_size(zm_allocator_t *a)
 
 void *zm_allocator_grown(zm_allocator_t *a, size_t *size)
 {
-    pthread_mutex_lock(&a->lock);
-    const chunk_t *c = a->grown;
-    a->grown = NULL;
-    pthread_mutex_unlock(&a->lock);
+    const chunk_t *c = NULL;
+    if (__atomic_load_n(&a->grown, __ATOMIC_RELAXED)) {
+        pthread_mutex_lock(&a->lock);
+        c = a->grown;
+        set_grown(a, NULL);
+        pthread_mutex_unlock(&a->lock);
+    }
     *size = c ? c->size : 0;
     return c ? c->base : NULL;
 }
@@ -480,7 +493,7 @@ void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
     if (n + align > ZM_WINDOW_MAX_ALLOC)
         return zm_allocator_allocate_aligned(k->allocator, n, align);
     pthread_mutex_lock(&k->allocator->lock);
-    piece_t p = window_new(k->allocator, round_up(n + align, 8));
+    piece_t p = window_new(k->allocator, round_up(n + align, 8), MAX_CURSOR);
     pthread_mutex_unlock(&k->allocator->lock);
     zm_window_t *w = window_start(p);
     if (!w)
