@@ -120,6 +120,7 @@ TEXT ·freeFast(SB), NOSPLIT|NOFRAME, $0-16
 	MOVL const_offsetofLen(SI), DI
 	CMPL DI, const_offsetofCap(SI)
 	JEQ  slow
+	PREFETCHT0 (R8) // callocFast will clear it next
 	MOVQ R8, const_sizeofMagazine(SI)(DI*8)
 	INCL DI
 	MOVL DI, const_offsetofLen(SI)
