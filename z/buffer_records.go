@@ -59,21 +59,20 @@ func noRecord(off uintptr) string {
 // SliceIterate returns. Records that f appends are visited as well.
 func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 	k := b.use("SliceIterate")
-	off := k.Start
-	for {
-		room := int(k.Len-off) - frame
-		if room < 0 || uint(recordLen(k.Data, int(off))) > uint(room) {
-			break
+	for off := int(k.Start); off < int(k.Len); {
+		if !isRecord(k, uintptr(off)) {
+			panic(noRecord(uintptr(off)))
 		}
-		record := recordAt(k.Data, int(off))
-		off += frame + uintptr(len(record))
-		if err := f(record); err != nil {
-			return err
+		// As long as records are of one size, the next one is found without waiting for its length.
+		size := recordLen(k.Data, off)
+		for off+frame+size <= int(k.Len) && recordLen(k.Data, off) == size {
+			record := recordAt(k.Data, off)
+			off += frame + size
+			if err := f(record); err != nil {
+				return err
+			}
+			k = b.use("SliceIterate")
 		}
-		k = b.use("SliceIterate")
-	}
-	if off < k.Len {
-		panic(noRecord(off))
 	}
 	return nil
 }

@@ -33,12 +33,10 @@ const frame = 8
 // points to the last byte of its frame, as behind that may be the end of the memory, and then
 // whatever the collector finds there.
 func recordAt(base unsafe.Pointer, off int) []byte {
-	n := recordLen(base, off)
-	empty := 0
-	if n == 0 { // no branch, but an instruction
-		empty = 1
+	if recordLen(base, off) == 0 {
+		return unsafe.Slice((*byte)(unsafe.Add(base, off)), 0)
 	}
-	return unsafe.Slice((*byte)(unsafe.Add(base, off+frame-empty)), n)
+	return recordWithin(base, off)
 }
 
 // recordWithin is recordAt where a byte of the same memory stands behind the record, for half the
