@@ -24,6 +24,10 @@ var (
 	siteSeed = maphash.MakeSeed()
 )
 
+// maxFrames is how many return addresses are hashed: as many as are kept, and a few for the functions
+// in which the stack begins and which siteOf skips.
+const maxFrames = c.MaxStack + 8
+
 // siteOf is the site of a tag and the stack of a caller: of the function that calls siteOf where skip
 // is 0. It is nil where there is no memory for it.
 func siteOf(skip int, tag string) *c.Site {
@@ -48,7 +52,7 @@ func siteOf(skip int, tag string) *c.Site {
 //
 //go:noinline
 func hashStack(tag string) uint64 {
-	var pcs [c.MaxStack]uintptr
+	var pcs [maxFrames]uintptr
 	depth := framePCs(&pcs)
 	if depth == 0 {
 		return 0

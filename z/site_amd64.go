@@ -2,14 +2,10 @@
 
 package z
 
-import "github.com/zmem-go/zmem/c"
-
-const maxStack = c.MaxStack // for site_amd64.s
-
 // framePCs writes the return addresses of the frames on the caller's stack to pcs, innermost first,
 // as far as they go, and returns how many: functions that are inlined have none, nor has the caller
 // of one in assembly that has no frame. It is 0 where C code lies between, which need not keep
 // frame pointers. In assembly, as the stack must not move meanwhile.
 //
 //go:noescape
-func framePCs(pcs *[c.MaxStack]uintptr) int
+func framePCs(pcs *[maxFrames]uintptr) int

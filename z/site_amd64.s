@@ -3,7 +3,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func framePCs(pcs *[c.MaxStack]uintptr) int
+// func framePCs(pcs *[maxFrames]uintptr) int
 TEXT ·framePCs(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ TLS, R8
 	MOVQ 0(R8)(TLS*1), R8
@@ -22,7 +22,7 @@ next:
 	MOVQ  8(AX), DX
 	MOVQ  DX, (DI)(CX*8)
 	INCQ  CX
-	CMPQ  CX, $const_maxStack
+	CMPQ  CX, $const_maxFrames
 	JEQ   done
 	LEAQ  1(AX), R9
 	MOVQ  (AX), AX

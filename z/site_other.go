@@ -2,7 +2,5 @@
 
 package z
 
-import "github.com/zmem-go/zmem/c"
-
 // framePCs cannot tell here.
-func framePCs(*[c.MaxStack]uintptr) int { return 0 }
+func framePCs(*[maxFrames]uintptr) int { return 0 }
