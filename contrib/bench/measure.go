@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,8 +64,8 @@ func (w work) implNames() []string {
 
 // results are the measurements of all rounds.
 type results struct {
-	times   map[string][]float64 // case, without "Benchmark": seconds an operation, one a round
-	allocs  map[string][]float64 // case: allocations on the Go heap an operation
+	times   map[string][]float64 // case, without "Benchmark": seconds an operation, in each round
+	allocs  map[string][]float64 // case: the same
 	cases   []string             // in the order of their first result
 	config  map[string]string    // what the benchmarks say of themselves, such as the processor
 	leftOut map[string]string    // case: why the implementation does not do it
@@ -133,7 +134,7 @@ func (r run) do(ctx context.Context, opts options) ([]byte, error) {
 	args := r.args
 	if r.pkg {
 		args = append(args, "-test.run", "^$", "-test.bench", "^Benchmark"+r.work.name+"$/^impl="+r.impl+"$",
-			"-test.benchtime", opts.benchtime)
+			"-test.benchtime", opts.benchtime, "-test.count", strconv.Itoa(max(r.work.count, 1)))
 		if opts.quick {
 			args = append(args, "-test.short")
 		}

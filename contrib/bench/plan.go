@@ -117,6 +117,7 @@ type work struct {
 	about string
 	impls []string // in the order of a round; none: blockImpls
 	most  int      // rounds, where one takes long; 0: as many as all
+	count int      // runs in each round, where small differences matter; 0: one
 
 	pkg      string    // folder of the Go benchmark
 	programs []program // or one program for each of impls
@@ -188,7 +189,7 @@ var works = []work{
 		},
 	},
 	{
-		name: "Modes", title: "What finding bugs costs", pkg: "modes", against: []string{"zmem"},
+		name: "Modes", title: "What finding bugs costs", pkg: "modes", against: []string{"zmem"}, count: 5,
 		about: "Calloc and Free of 32 bytes, as above: as it is, with one in 512 KiB sampled for the " +
 			"profile; without; and with each of what helps to find leaks and wrong uses.",
 		impls: []string{"zmem", "zmem-profile-off", "zmem-guard", "zmem-profile-all", "zmem-leak"},
@@ -203,8 +204,8 @@ var works = []work{
 		about: "16 bytes are allocated and written to, again and again; when every goroutine has had a " +
 			"MiB, all is freed, the allocator itself too, and another one made, which counts. zmem's " +
 			"memory is always zero, ristretto's after AllocateAligned. With two goroutines, both use one " +
-			"allocator, and the time is that of all over the allocations of all: half the time of one " +
-			"goroutine is perfect.",
+			"allocator, and the time is that of all over the allocations of all, without that in which " +
+			"they wait for each other before all is freed: half the time of one goroutine is perfect.",
 	},
 	{
 		name: "BufferSlice", title: "Records of 8 bytes in a Buffer", pkg: "buffer", impls: bufferImpls,
