@@ -65,7 +65,7 @@ func (w work) implNames() []string {
 // results are the measurements of all rounds.
 type results struct {
 	times   map[string][]float64 // case, without "Benchmark": seconds an operation, in each round
-	allocs  map[string][]float64 // case: the same
+	allocs  map[string][]float64 // case: allocations on the Go heap an operation, likewise
 	cases   []string             // in the order of their first result
 	config  map[string]string    // what the benchmarks say of themselves, such as the processor
 	leftOut map[string]string    // case: why the implementation does not do it
