@@ -101,7 +101,8 @@ var implementations = []implementation{
 	{
 		name: "nuke", label: "nuke", kind: peer, tag: "nuke",
 		module: "github.com/ortuman/nuke",
-		about:  "`NewMonotonicArena`, one buffer on the Go heap",
+		about: "`NewMonotonicArena`, one buffer on the Go heap, in `NewConcurrentArena` where there are " +
+			"several goroutines",
 	},
 	{
 		name: "go-arena", label: "Go's arena experiment", kind: peer, exp: "arenas",

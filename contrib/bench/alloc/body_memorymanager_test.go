@@ -172,4 +172,7 @@ func (x *memorymanagerBodies) close() {
 		}
 	}
 	x.live, x.rings = nil, nil
+	if x.a != nil {
+		x.a.release()
+	}
 }

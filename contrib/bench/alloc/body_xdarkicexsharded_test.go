@@ -170,4 +170,7 @@ func (x *xdarkicexShardedBodies) close() {
 		}
 	}
 	x.live, x.rings = nil, nil
+	if x.a != nil {
+		x.a.release()
+	}
 }

@@ -15,10 +15,11 @@ import (
 
 // impl is one instance of the bodies.
 type impl struct {
-	Type   string // the type in impl_*_test.go
-	Block  string // what its calloc returns
-	Import string // what Block needs
-	Build  string // build constraint; none: always
+	Type    string // the type in impl_*_test.go
+	Block   string // what its calloc returns
+	Import  string // what Block needs
+	Build   string // build constraint; none: always
+	Release bool   // it has a release, which gives its memory back when all blocks are freed
 }
 
 var impls = []impl{
@@ -31,9 +32,9 @@ var impls = []impl{
 	{Type: "moderncLocked", Block: "unsafe.Pointer", Import: "unsafe"},
 	{Type: "mmgo", Block: "[]byte", Build: "mmgo"},
 	{Type: "memorymanager", Block: "offheap.RefSlice[byte]",
-		Import: "github.com/fmstephe/memorymanager/offheap", Build: "memorymanager"},
-	{Type: "xdarkicex", Block: "[]byte", Build: "xdarkicex"},
-	{Type: "xdarkicexSharded", Block: "[]byte", Build: "xdarkicex"},
+		Import: "github.com/fmstephe/memorymanager/offheap", Build: "memorymanager", Release: true},
+	{Type: "xdarkicex", Block: "[]byte", Build: "xdarkicex", Release: true},
+	{Type: "xdarkicexSharded", Block: "[]byte", Build: "xdarkicex", Release: true},
 }
 
 func main() {

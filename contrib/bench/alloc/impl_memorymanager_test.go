@@ -26,3 +26,5 @@ func (m *memorymanager) calloc(n int) offheap.RefSlice[byte] {
 func (m *memorymanager) free(ref offheap.RefSlice[byte]) { offheap.FreeSlice(m.s, ref) }
 
 func (*memorymanager) bytes(ref offheap.RefSlice[byte], _ int) []byte { return ref.Value() }
+
+func (m *memorymanager) release() { _ = m.s.Destroy() }

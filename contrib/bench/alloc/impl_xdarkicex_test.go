@@ -22,21 +22,34 @@ func init() {
 // one by one.
 type xdarkicex struct{ l *memory.FreeList }
 
+// A slot begins with what the list notes in it. Deallocate reads there which slab the slot is in;
+// where the caller has written over that, it takes a lock and searches. So blocks lie behind it.
+const (
+	xdarkicexNotes        = 32
+	xdarkicexShardedNotes = 48
+)
+
+// xdarkicexAlign is the package's least, as its default of 64 bytes would spread small blocks out.
+const xdarkicexAlign = 8
+
 var errOneSize = errors.New("it frees single blocks only where all have one size")
 
 func newXdarkicex(s setting) (*xdarkicex, error) {
 	if s.size == 0 {
 		return nil, errOneSize
 	}
-	l, err := memory.NewFreeList(xdarkicexConfig(s, 32))
-	return &xdarkicex{l}, err
+	l, err := memory.NewFreeList(xdarkicexConfig(s, xdarkicexNotes), xdarkicexAlign)
+	if err != nil {
+		return nil, err
+	}
+	return &xdarkicex{l}, nil
 }
 
 // xdarkicexConfig follows the package's quick start: slabs of 2 MiB, made at the start, with room for
 // twice the live blocks.
-func xdarkicexConfig(s setting, minSlot int) memory.FreeListConfig {
+func xdarkicexConfig(s setting, notes int) memory.FreeListConfig {
 	const slab = 2 << 20
-	slot := max(minSlot, (s.size+7)&^7)
+	slot := notes + (s.size+7)&^7
 	slabs := 2*s.live*slot/slab + 32
 	return memory.FreeListConfig{
 		PoolSize:  uint64(slabs) * slab,
@@ -52,7 +65,7 @@ func (x *xdarkicex) calloc(n int) []byte {
 	if err != nil {
 		panic(err)
 	}
-	clear(b[:n])
+	clear(x.bytes(b, n))
 	return b
 }
 
@@ -62,19 +75,23 @@ func (x *xdarkicex) free(b []byte) {
 	}
 }
 
-func (*xdarkicex) bytes(b []byte, n int) []byte { return b[:n] }
+func (*xdarkicex) bytes(b []byte, n int) []byte { return b[xdarkicexNotes : xdarkicexNotes+n] }
+
+func (x *xdarkicex) release() { _ = x.l.Free() }
 
 // xdarkicexSharded is ShardedFreeList, which the package has for several goroutines, with the 64
-// shards of its quick start. It keeps notes of its own in the first 44 bytes of a slot, so slots have
-// at least 64.
+// shards of its quick start.
 type xdarkicexSharded struct{ l *memory.ShardedFreeList }
 
 func newXdarkicexSharded(s setting) (*xdarkicexSharded, error) {
 	if s.size == 0 {
 		return nil, errOneSize
 	}
-	l, err := memory.NewShardedFreeList(xdarkicexConfig(s, 64), 64)
-	return &xdarkicexSharded{l}, err
+	l, err := memory.NewShardedFreeList(xdarkicexConfig(s, xdarkicexShardedNotes), xdarkicexAlign, 64)
+	if err != nil {
+		return nil, err
+	}
+	return &xdarkicexSharded{l}, nil
 }
 
 func (x *xdarkicexSharded) calloc(n int) []byte {
@@ -82,7 +99,7 @@ func (x *xdarkicexSharded) calloc(n int) []byte {
 	if err != nil {
 		panic(err)
 	}
-	clear(b[:n])
+	clear(x.bytes(b, n))
 	return b
 }
 
@@ -92,4 +109,8 @@ func (x *xdarkicexSharded) free(b []byte) {
 	}
 }
 
-func (*xdarkicexSharded) bytes(b []byte, n int) []byte { return b[:n] }
+func (*xdarkicexSharded) bytes(b []byte, n int) []byte {
+	return b[xdarkicexShardedNotes : xdarkicexShardedNotes+n]
+}
+
+func (x *xdarkicexSharded) release() { _ = x.l.Free() }

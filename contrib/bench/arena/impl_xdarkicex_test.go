@@ -13,9 +13,11 @@ func init() {
 }
 
 // openXdarkicex is Arena of xDarkicex/memory: one mapping of a fixed size, bumped by compare and swap.
+// Its memory is new, and so zero, in every round.
 func openXdarkicex(n int) arena {
+	const align = 8 // its default of 64 bytes would give each block as many
 	make := func() *memory.Arena {
-		a, err := memory.NewArena(uint64(n * blockSize))
+		a, err := memory.NewArena(uint64(n*blockSize), align)
 		if err != nil {
 			panic(err)
 		}
@@ -29,20 +31,17 @@ func openXdarkicex(n int) arena {
 		}
 		return unsafe.Slice((*byte)(p), blockSize)
 	}
+	bytes := func(n int) {
+		for range n {
+			allocate()[0] = 1
+		}
+	}
 	return arena{
-		allocate: func(n int) {
-			for range n {
-				allocate()[0] = 1
-			}
-		},
-		aligned: func(n int) {
-			for range n {
-				allocate()[0] = 1
-			}
-		},
+		allocate: bytes,
+		aligned:  bytes,
 		node: func(n int) {
 			for range n {
-				p, err := memory.ArenaAlloc[node](a)
+				p, err := memory.ArenaAllocUninitialized[node](a)
 				if err != nil {
 					panic(err)
 				}
