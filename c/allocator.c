@@ -203,8 +203,8 @@ static chunk_t *chunk_for(zm_allocator_t *a, size_t n, size_t align)
     return c;
 }
 
-/* A piece of a chunk, the first bytes of which are to be cleared: after the lock is let go, since
- * others wait for it, and it takes longer than all else.
+/* A piece of a chunk, the first bytes of which are to be cleared. Large blocks and cursors do that
+ * after the lock is let go, as it takes longer than all else that is done under it.
  */
 typedef struct piece {
     unsigned char *base; /* NULL where there is no memory */
@@ -228,15 +228,16 @@ static piece_t carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
 {
     size_t from = c->carved, start = from + padding(c, align);
     c->carved = start + n;
-    a->idle += start - from;
-    if (a->site) { /* the leak tracker shows all that is carved */
-        clear((piece_t){c->base + from, 0, dirty_at(c, from, c->carved - from)});
-        return (piece_t){c->base + start, n, 0};
-    }
-    return (piece_t){c->base + start, n, dirty_at(c, start, n)};
+    c->idle += start - from;
+    if (!a->site)
+        return (piece_t){c->base + start, n, dirty_at(c, start, n)};
+    /* The leak tracker shows all that is carved, what is skipped as well. */
+    memset(c->base + from, 0, dirty_at(c, from, c->carved - from));
+    return (piece_t){c->base + start, n, 0};
 }
 
-/* ---- Windows: the lock is held, except by window_start ------------------------------------------
+/* ---- Windows: the lock is held, except for window_start, which may do without
+ * ---------------------
  */
 
 /* n is a multiple of 8. */
@@ -264,7 +265,7 @@ static piece_t window_new(zm_allocator_t *a, size_t n, size_t most)
     size = size < MIN_WINDOW ? MIN_WINDOW : size > most ? most : size;
     if (room - HEAD - n < size) /* what would be left is no window for the likes of n */
         size = room & ~(size_t)7;
-    a->idle += HEAD;
+    c->idle += HEAD;
     return carve(a, c, size, ZM__CACHE_LINE);
 }
 
@@ -278,8 +279,8 @@ static zm_window_t *window_start(piece_t p)
     return w;
 }
 
-/* Keeps a window of which nothing was used for the next one. The first is as large as any that came
- * after it.
+/* Keeps a window of which nothing was used, and all but the head is zero, for the next one. It
+ * comes first unless the first is larger, so that there is no search.
  */
 static void window_keep(zm_allocator_t *a, zm_window_t *w)
 {
@@ -297,6 +298,7 @@ static void windows_end(zm_allocator_t *a)
     for (size_t i = 0; i < ZM_NUM_WINDOWS; i++)
         a->windows[i] = &zm_no_window;
     a->spare = NULL;
+    a->idle = 0;
 }
 
 zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site)
@@ -410,10 +412,9 @@ void zm_allocator_reset(zm_allocator_t *a)
     for (chunk_t *c = a->first; c; c = c->next) {
         if (c->dirty < c->carved)
             c->dirty = c->carved;
-        c->carved = 0;
+        c->carved = c->idle = 0;
     }
     a->current = a->first;
-    a->idle = 0;
     windows_end(a);
 }
 
@@ -437,7 +438,7 @@ uint64_t zm_allocator_size(zm_allocator_t *a)
     uint64_t size = 0;
     pthread_mutex_lock(&a->lock);
     for (chunk_t *c = a->first; c; c = c->next)
-        size += c->carved;
+        size += c->carved - c->idle;
     size -= a->idle;
     for (size_t i = 0; i < ZM_NUM_WINDOWS; i++) {
         const zm_window_t *w = __atomic_load_n(&a->windows[i], __ATOMIC_ACQUIRE);

@@ -261,6 +261,7 @@ typedef struct zm__chunk {
     size_t size;
     size_t carved; /* bytes, from its start */
     size_t dirty;  /* bytes from its start that are to be cleared when they are carved */
+    size_t idle;   /* bytes carved and not used: heads of windows, padding */
 } zm__chunk_t;
 
 struct zm_allocator {
@@ -272,7 +273,7 @@ struct zm_allocator {
     size_t first_size;    /* bytes of the first chunk */
     zm__chunk_t *grown;   /* the last one, until zm_allocator_grown told of it */
     uint64_t allocated;   /* bytes of all chunks */
-    uint64_t idle;        /* bytes carved and not used: heads of windows, padding, spare windows */
+    uint64_t idle;        /* bytes of spare windows, without their heads */
     zm_site_t *site;      /* whose chunks they are for the leak tracker, or NULL */
     uint64_t ref;
     zm_allocator_t *ref_next;  /* in its bucket of the table by ref */

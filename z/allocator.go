@@ -106,8 +106,8 @@ func allocatorOf(core *c.Allocator, tag string) *Allocator {
 // number, also in manual memory, and another part of the program find their Allocator by it.
 //
 // Under the leak tag, one that nobody has kept a pointer to is found as a new *Allocator of the same
-// memory. What the old one had taken for goroutines to allocate from, some 1 MiB at most, counts as
-// used in its Size until Reset.
+// memory. What the old one, and Cursors that were not closed, had taken for goroutines to allocate
+// from counts as used in its Size until Reset.
 func AllocatorFrom(ref uint64) *Allocator { return find(ref) }
 
 // Allocators lists the Allocators that are not released, a line a tag, in the order of tags: how
@@ -332,13 +332,20 @@ func (a *Allocator) close() *c.Allocator {
 		return nil
 	}
 	core := (*c.Allocator)(atomic.SwapPointer(&a.core, nil))
-	if core != nil {
-		allocatorsMu.Lock()
-		delete(allocators, a.Ref)
-		allocatorsMu.Unlock()
-		released(core)
-		a.endWindows(-1)
+	if core == nil {
+		return nil
 	}
+	a.endWindows(-1)
+	allocatorsMu.Lock()
+	current := allocators[a.Ref].a.get()
+	// Where a finalizer has called, AllocatorFrom may have found a as garbage. It is another's then.
+	if current != nil && current != a {
+		allocatorsMu.Unlock()
+		return nil
+	}
+	delete(allocators, a.Ref)
+	allocatorsMu.Unlock()
+	released(core)
 	return core
 }
 

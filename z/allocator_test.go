@@ -552,3 +552,26 @@ func TestCursor_CloseReturnsWhatIsLeft(t *testing.T) {
 		t.Errorf("%d of %d bytes for 3.2 million", size, a.Allocated())
 	}
 }
+
+// What is used and what is not of a chunk goes with it.
+func TestAllocator_SizeAfterTrimTo(t *testing.T) {
+	for max := 0; max < 1<<14; max = max*2 + 512 {
+		a := z.NewAllocator(512)
+		for i := range 50 {
+			a.Allocate(10 + 100*i)
+			a.AllocateAlign(1+i, 4096)
+			k := a.Cursor()
+			k.Allocate(i)
+			k.Close()
+		}
+		a.TrimTo(max)
+		if n := a.Size(); n < 0 || uint64(n) > a.Allocated() || max == 0 && n != 0 {
+			t.Errorf("after TrimTo(%d): %v", max, a)
+		}
+		a.Reset()
+		if a.Size() != 0 {
+			t.Errorf("after Reset: %v", a)
+		}
+		a.Release()
+	}
+}

@@ -11,8 +11,8 @@ import (
 // Sorting the records of a Buffer, in place. All sorts are stable: records that are equal stay in
 // their order. They take memory for their own use, of the kind that the Buffer is in (a temporary
 // file of its own where the Buffer is in a file), of at most half of what is sorted, and 64 MiB; it
-// is given back before they return. (As much again as what is sorted where they go by a LessFunc, the
-// Buffer is full to the last byte, as one of NewBufferSlice is, and a record is empty.) Where they fail, the Buffer is as it was.
+// is given back before they return. With a LessFunc it is as much again where a record is empty and
+// the Buffer has no byte behind the last, as one of NewBufferSlice has none. Where they fail, the Buffer is as it was.
 //
 // The sorts by a key run in C, on as many threads as there are processors; the environment variable
 // ZMEM_THREADS sets another number. Those with a LessFunc run in Go.
@@ -141,7 +141,7 @@ func (r *sorting) needsCopy() bool {
 
 // hasEmpty reports whether a record is empty.
 func hasEmpty(records []byte) bool {
-	for at := 0; checkRecord(records, at) == nil; {
+	for at := 0; at < len(records) && checkRecord(records, at) == nil; {
 		n := recordLen(startOf(records), at)
 		if n == 0 {
 			return true

@@ -325,3 +325,17 @@ func TestBuffer_SortSliceNeverPointsBehindTheMemory(t *testing.T) {
 		}
 	}
 }
+
+// More than one chunk of Go memory, over which the race detector watches.
+func TestBuffer_SortSliceOfGoMemory(t *testing.T) {
+	var data []byte
+	for i := range uint64(40_000) {
+		data = binary.LittleEndian.AppendUint64(data, 8)
+		data = binary.BigEndian.AppendUint64(data, i*7919%40_009)
+	}
+	view := z.NewBufferSlice(data)
+	view.SortSlice(func(l, r []byte) bool { return bytes.Compare(l, r) < 0 })
+	if n := len(slices.Collect(view.Records())); n != 40_000 || !slices.IsSortedFunc(slices.Collect(view.Records()), bytes.Compare) {
+		t.Errorf("%d records, or not sorted", n)
+	}
+}

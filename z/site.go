@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/zmem-go/zmem/c"
@@ -19,14 +20,15 @@ import (
 var (
 	knownSites [1 << 12]struct {
 		check atomic.Uint64
-		site  atomic.Pointer[c.Site] // never freed
+		site  atomic.Pointer[c.Site] // in C memory, and never freed
 	}
 	siteSeed = maphash.MakeSeed()
 )
 
-// maxFrames is how many return addresses are hashed: as many as are kept, and a few for the functions
-// in which the stack begins and which siteOf skips.
-const maxFrames = c.MaxStack + 8
+// maxFrames is how many return addresses are hashed: of each call that is kept, and of a function that
+// the compiler wraps around it, such as a method's for pointers; and a few for the functions in
+// which the stack begins and which siteOf skips.
+const maxFrames = 2*c.MaxStack + 8
 
 // siteOf is the site of a tag and the stack of a caller: of the function that calls siteOf where skip
 // is 0. It is nil where there is no memory for it.
@@ -40,11 +42,20 @@ func siteOf(skip int, tag string) *c.Site {
 	var pcs [c.MaxStack]uintptr
 	depth := runtime.Callers(skip+2, pcs[:])
 	site = c.SiteOf(tag, pcs[:depth])
-	if hash != 0 && site != nil {
+	if hash != 0 && site != nil && !afterFault(pcs[:depth]) {
 		slot.site.Store(site)
 		slot.check.Store(hash ^ uint64(addressOf(site)))
 	}
 	return site
+}
+
+// afterFault reports whether the stack goes through a fault. Who called the function that it was in may
+// not be in the hash then, as that has no frame if it calls none itself.
+func afterFault(pcs []uintptr) bool {
+	return slices.ContainsFunc(pcs, func(pc uintptr) bool {
+		f := runtime.FuncForPC(pc - 1)
+		return f != nil && f.Name() == "runtime.sigpanic"
+	})
 }
 
 // hashStack is a hash of the caller's stack and a tag, by which they are told apart: two of a million

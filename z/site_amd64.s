@@ -7,7 +7,7 @@
 TEXT ·framePCs(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ TLS, R8
 	MOVQ 0(R8)(TLS*1), R8
-	MOVQ 0(R8), R9        // g.stack.lo
+	MOVQ 0(R8), R9        // g.stack.lo: a g begins with it, as runtime/cgo relies on
 	MOVQ 8(R8), R10       // g.stack.hi
 	SUBQ $16, R10
 	MOVQ pcs+0(FP), DI

@@ -77,6 +77,62 @@ func TestSiteOf_TellsApart(t *testing.T) {
 	}
 }
 
+type walker interface{ walk(n int, f func()) }
+
+type step struct {
+	next walker
+	_    [10]int
+}
+
+func (s step) walk(n int, f func()) {
+	if n == 0 {
+		f()
+		return
+	}
+	s.next.walk(n-1, f)
+}
+
+// A method of a value has a function around it where it is called by a pointer, which runtime.Callers
+// leaves out.
+func TestSiteOf_TellsApartBeyondWrappers(t *testing.T) {
+	var sites []*c.Site
+	s := new(step)
+	s.next = s
+	for range 2 {
+		s.next.walk(50, func() { sites = append(sites, siteOf(0, "wrapped")) })
+		s.next.walk(50, func() { sites = append(sites, siteOf(0, "wrapped")) })
+	}
+	if sites[0] == sites[1] || sites[0] != sites[2] || sites[1] != sites[3] {
+		t.Errorf("%p", sites)
+	}
+}
+
+//go:noinline
+func fault(p *[2]int) int { return p[1] }
+
+// A function that calls none has no frame from which to learn who called it.
+func TestSiteOf_TellsApartAfterAFault(t *testing.T) {
+	faultOn := func(line int) (site *c.Site) {
+		defer func() {
+			_ = recover()
+			site = siteOf(0, "fault")
+		}()
+		if line == 0 {
+			fault(nil)
+		} else {
+			fault(nil)
+		}
+		return nil
+	}
+	var sites []*c.Site
+	for i := range 4 {
+		sites = append(sites, faultOn(i%2))
+	}
+	if sites[0] == sites[1] || sites[0] != sites[2] || sites[1] != sites[3] {
+		t.Errorf("%p", sites)
+	}
+}
+
 // Stacks that have the same place in knownSites, and goroutines that look there at once.
 func TestSiteOf_Concurrently(t *testing.T) {
 	done := make(chan bool)

@@ -59,9 +59,9 @@ func workScratch(n, workers int) int {
 
 // sortRecords sorts framed records in place by less, those of which neither is less staying in their
 // order. A byte of the same memory stands behind data, or no record is empty. scratch is manual
-// memory of sortScratch bytes. less is called by one goroutine after the
-// other, or, where there are several workers, by as many at once. An error says which record does not
-// end within the range; nothing was changed then.
+// memory of sortScratch bytes. less is called by one goroutine after the other, or, where there are
+// several workers, by as many at once. An error says which record does not end within the range;
+// nothing was changed then.
 func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
 	workers = min(workers, maxWorkers)
 	skip := int(-uintptr(startOf(scratch)) & 7)
@@ -254,7 +254,8 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 // so that the left one of a pair is not often the larger.
 func (s *sorter) mergePairs() {
 	n := len(s.runs) - 1
-	first := n - 2*(n-1<<(bits.Len(uint(n-1))-1))
+	target := 1 << (bits.Len(uint(n-1)) - 1) // the next power of two below n
+	first := 2*target - n
 	for i := first; i+2 < len(s.runs); {
 		i += s.mergeSome(s.runs[i:])
 	}
@@ -318,8 +319,13 @@ func (s *sorter) finish(m merge) {
 // mergeRuns makes all merges, a step of each in turn: those are chains of calls, of which none waits
 // for another. No branch depends on what less says, since the processor would guess it wrong every
 // second time.
+//
+// The step to the record that is taken may lead from the scratch memory to the data, which checkptr, as
+// the race detector has it, does not allow where the data is Go's.
+//
+//go:nocheckptr
 func (s *sorter) mergeRuns(merges []merge) {
-	defer func() {
+	defer func() { // where less panics, for those that are not finished by then
 		for _, m := range merges {
 			s.finish(m)
 		}

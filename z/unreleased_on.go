@@ -35,7 +35,8 @@ type watch struct {
 
 // watchRelease has obj listed as unreachable when it is garbage, until released is called with the
 // same control block. noun says what it is ("Buffer"), and bytes, which is not called after that, how
-// much it holds. The function that calls watchRelease is left out of the maker's stack.
+// much it holds. The function that calls watchRelease is left out of the maker's stack;
+// others of this package that called that one are when it is listed.
 func watchRelease[T, C any](obj *T, ctl *C, noun string, bytes func(*C) uint64) {
 	var pcs [c.MaxStack]uintptr
 	maker := slices.Clone(pcs[:runtime.Callers(skipToMaker+1, pcs[:])])

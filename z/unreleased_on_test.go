@@ -58,3 +58,34 @@ func TestUnreleased_Buffer(t *testing.T) {
 		t.Errorf("Leaks after Release:\n%s", leaks)
 	}
 }
+
+// AllocatorFrom may find an Allocator between its becoming garbage and its finalizer, which must not
+// release what somebody has again.
+func TestAllocatorFrom_BesideAFinalizer(t *testing.T) {
+	found, done := make(chan bool), make(chan bool)
+	var ref uint64
+	func() {
+		a := NewAllocator(512, "finalized")
+		ref = a.Ref
+		runtime.SetFinalizer(a, func(a *Allocator) {
+			<-found
+			a.Release()
+			close(done)
+		})
+	}()
+	runtime.GC()
+	b := AllocatorFrom(ref)
+	close(found)
+	<-done
+	if AllocatorFrom(ref) != b {
+		t.Fatal("it is gone")
+	}
+	b.Allocate(10_000)[0] = 1
+	b.Release()
+	if AllocatorFrom(ref) != nil {
+		t.Error("it is still there")
+	}
+	if leaks := Leaks(); leaks != "no leaks found\n" {
+		t.Errorf("Leaks:\n%s", leaks)
+	}
+}

@@ -205,8 +205,8 @@ var works = []work{
 		about: "16 bytes are allocated and written to, again and again; when every goroutine has had a " +
 			"MiB, all is freed, the allocator itself too, and another one made, which counts. zmem's " +
 			"memory is always zero, ristretto's after AllocateAligned. With two goroutines, both use one " +
-			"allocator, and the time is that of all over the allocations of all, without that in which " +
-			"they wait for each other before all is freed: half the time of one goroutine is perfect.",
+			"allocator, and the time is that of all over the allocations of all: half the time of one " +
+			"goroutine is perfect.",
 	},
 	{
 		name: "BufferSlice", title: "Records of 8 bytes in a Buffer", pkg: "buffer", impls: bufferImpls,
