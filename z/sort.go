@@ -217,8 +217,10 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 	for len(l) > 0 && len(r) > 0 {
 		front, back := 0, 0 // how many of the right ones were taken
 		k := min(len(l), len(r))
+		pl, pr, po := unsafe.Pointer(&l[0]), unsafe.Pointer(&r[0]), unsafe.Pointer(&o[0])
+		lastL, lastR, lastO := len(l)-1, len(r)-1, len(o)-1
 		for i := range k {
-			x, y := l[i-front], r[front]
+			x, y := *offsetAt(pl, i-front), *offsetAt(pr, front)
 			takeRight := 0
 			if less(recordWithin(base, int(y)), recordWithin(base, int(x))) {
 				takeRight = 1
@@ -226,10 +228,10 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 			if takeRight != 0 {
 				x = y
 			}
-			o[i] = x
+			*offsetAt(po, i) = x
 			front += takeRight
 
-			x, y = l[len(l)-1-(i-back)], r[len(r)-1-back]
+			x, y = *offsetAt(pl, lastL-(i-back)), *offsetAt(pr, lastR-back)
 			takeRight = 1
 			if less(recordWithin(base, int(y)), recordWithin(base, int(x))) {
 				takeRight = 0
@@ -237,7 +239,7 @@ func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
 			if takeRight != 0 {
 				x = y
 			}
-			o[len(o)-1-i] = x
+			*offsetAt(po, lastO-i) = x
 			back += takeRight
 		}
 		if front+back > len(r) || 2*k-front-back > len(l) {

@@ -63,6 +63,9 @@ func numbersAt[T uint32 | uint64](b []byte, n int) []T {
 	return unsafe.Slice((*T)(startOf(b)), n)
 }
 
+// offsetAt is the i-th of the offsets at p.
+func offsetAt(p unsafe.Pointer, i int) *uint32 { return (*uint32)(unsafe.Add(p, i*4)) }
+
 // wordBytes is the bytes of words.
 func wordBytes(words []uintptr) []byte {
 	n := len(words) * int(unsafe.Sizeof(words[0]))
