@@ -65,8 +65,12 @@ func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 		}
 		// As long as records are of one size, the next one is found without waiting for its length.
 		size := recordLen(k.Data, off)
+		start := frame
+		if size == 0 {
+			start = 0 // see recordAt
+		}
 		for off+frame+size <= int(k.Len) && recordLen(k.Data, off) == size {
-			record := recordAt(k.Data, off)
+			record := cut(at(k.Data, uintptr(off+start)), size)
 			off += frame + size
 			if err := f(record); err != nil {
 				return err
