@@ -42,7 +42,7 @@ memtest: ## resident memory of Go's, libc's and jemalloc's allocator, as a table
 	build/memtest -compare -lo 128MiB -hi 1GiB -chart docs/memtest.svg
 
 .PHONY: bench
-bench: ## every benchmark, against every peer, into docs/benchmarks.md; about ten minutes
+bench: ## every benchmark, against every peer, into docs/benchmarks.md; a quarter of an hour
 	@bash scripts/setup.sh go cc jemalloc
 	go -C contrib/bench run .
 
