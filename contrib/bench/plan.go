@@ -217,7 +217,7 @@ var works = []work{
 		about: "`Write` of 64 bytes into a Buffer of 256 KiB that is emptied when it is full.",
 	},
 	{
-		name: "BufferIterate", title: "Walking records", pkg: "buffer", impls: bufferImpls,
+		name: "BufferIterate", title: "Walking records", pkg: "buffer", impls: bufferImpls, count: 3,
 		about: "`SliceIterate`, which calls a function with each record, and zmem's `Records`, for a range loop, " +
 			"over 65,536 records of 8 bytes, of which the first byte is looked at. The time is for one.",
 	},
