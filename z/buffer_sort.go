@@ -11,8 +11,7 @@ import (
 // Sorting the records of a Buffer, in place. All sorts are stable: records that are equal stay in
 // their order. They take memory for their own use, of the kind that the Buffer is in (a temporary
 // file of its own where the Buffer is in a file), of at most half of what is sorted, and 64 MiB; it
-// is given back before they return. With a LessFunc it is as much again where a record is empty and
-// the Buffer has no byte behind the last, as one of NewBufferSlice has none. Where they fail, the Buffer is as it was.
+// is given back before they return. Where they fail, the Buffer is as it was.
 //
 // The sorts by a key run in C, on as many threads as there are processors; the environment variable
 // ZMEM_THREADS sets another number. Those with a LessFunc run in Go.
@@ -119,36 +118,36 @@ func (r *sorting) byKey(key c.SortKey, off int) error {
 
 func (r *sorting) byFunc(less LessFunc, workers int) error {
 	n := len(r.records)
-	size := sortScratch(n, workers)
-	if !r.needsCopy() {
-		return r.with(size, func(scratch []byte) error {
-			return sortRecords(r.records, scratch, less, workers)
-		})
-	}
-	return r.with(n+8+size, func(scratch []byte) error {
-		records := scratch[:copy(scratch, r.records)]
-		defer copy(r.records, records)
-		return sortRecords(records, scratch[n+8:], less, workers)
+	last := r.lastApart()
+	return r.with(max(sortScratch(n, workers), sortScratch(last, workers)), func(scratch []byte) error {
+		err := sortRecords(r.records[:last], scratch, less, workers)
+		if err == nil && last < n {
+			insertLast(r.records, scratch, last, less)
+		}
+		return err
 	})
 }
 
-// needsCopy reports whether an empty record may come to stand at the very end of the Buffer's memory,
-// where sortRecords must have none.
-func (r *sorting) needsCopy() bool {
-	k := r.b.ctl
-	return len(r.records) > 0 && &r.records[len(r.records)-1] == (*byte)(at(k.Data, k.Cap-1)) && hasEmpty(r.records)
-}
-
-// hasEmpty reports whether a record is empty.
-func hasEmpty(records []byte) bool {
-	for at := 0; at < len(records) && checkRecord(records, at) == nil; {
-		n := recordLen(startOf(records), at)
-		if n == 0 {
-			return true
-		}
-		at += frame + n
+// lastApart is the offset of the last record where sortRecords must not have that one, since an empty
+// record would come to stand at the very end of the Buffer's memory; else the end.
+func (r *sorting) lastApart() int {
+	n, k := len(r.records), r.b.ctl
+	if n == 0 || &r.records[n-1] != (*byte)(at(k.Data, k.Cap-1)) {
+		return n
 	}
-	return false
+	last, empty := n, false
+	for off := 0; off < n; {
+		if checkRecord(r.records, off) != nil {
+			return n // sortRecords will say so
+		}
+		size := recordLen(startOf(r.records), off)
+		last, empty = off, empty || size == 0
+		off += frame + size
+	}
+	if !empty {
+		return n
+	}
+	return last
 }
 
 // with calls do with n bytes of memory that is given back whatever do does.

@@ -83,6 +83,27 @@ func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
 	return nil
 }
 
+// insertLast moves the last record, at off, to its place among those before it, which are sorted.
+// scratch has at least half the size of data.
+func insertLast(data, scratch []byte, off int, less LessFunc) {
+	base := startOf(data)
+	record := recordAt(base, off)
+	to := 0
+	for to < off && !less(record, recordWithin(base, to)) {
+		to += frame + recordLen(base, to)
+	}
+	// The record and what is to stand behind it change places by way of the smaller of them.
+	if framed := data[off:]; len(framed) <= len(scratch) {
+		n := copy(scratch, framed)
+		copy(data[to+n:], data[to:off])
+		copy(data[to:], scratch[:n])
+	} else {
+		n := copy(scratch, data[to:off])
+		copy(data[to:], framed)
+		copy(data[len(data)-n:], scratch[:n])
+	}
+}
+
 // sortKeys sorts framed records in place by a key in C; see zm_sort. scratch is of c.SortScratch
 // bytes.
 func sortKeys(data, scratch []byte, key c.SortKey, off int) error {

@@ -396,3 +396,21 @@ func BenchmarkSort(b *testing.B) {
 		Free(unsorted)
 	}
 }
+
+// The last record, of any size, goes behind those that it equals.
+func TestInsertLast(t *testing.T) {
+	less := func(l, r []byte) bool { return len(l) < len(r) }
+	for _, size := range []int{0, 1, 2, 3, 5, 100, 5000} {
+		records := [][]byte{{}, {1}, {2}, {3, 3}, {4, 4}, {5, 5, 5}, bytes.Repeat([]byte{6}, 99)}
+		last := bytes.Repeat([]byte{0xff}, size)
+		in := framed(append(slices.Clone(records), last))
+		want := slices.Clone(append(records, last))
+		slices.SortStableFunc(want, func(l, r []byte) int { return len(l) - len(r) })
+		got := withSort(t, in, len(in)/2+8, func(data, scratch []byte) {
+			insertLast(data, scratch, len(in)-frame-size, less)
+		})
+		if !bytes.Equal(got, framed(want)) {
+			t.Errorf("a last record of %d bytes: %v", size, unframed(t, got))
+		}
+	}
+}
