@@ -236,9 +236,7 @@ static piece_t carve(zm_allocator_t *a, chunk_t *c, size_t n, size_t align)
     return (piece_t){c->base + start, n, 0};
 }
 
-/* ---- Windows: the lock is held, except for window_start, which may do without
- * ---------------------
- */
+/* ---- Windows: the lock is held, but window_start does without -------------------------------- */
 
 /* n is a multiple of 8. */
 static void *window_take(zm_window_t *w, size_t n)

@@ -143,21 +143,27 @@ static int grow_anon(zm_buffer_t *b, size_t size)
     return ZM_OK;
 }
 
+/* Has b go on in `size` bytes at p, and gives back the memory, not in a file, that it had, if any.
+ */
+static void move_to(zm_buffer_t *b, int kind, void *p, size_t size, int fd)
+{
+    void *old = b->data;
+    size_t nold = b->size;
+    if (old)
+        memcpy(p, old, b->len);
+    zm__buffer_adopt(b, kind, p, size, fd);
+    if (old)
+        give_back(old, nold);
+}
+
 /* From the heap, or from nothing, to other memory. */
 static int grow_heap(zm_buffer_t *b, size_t size)
 {
     void *p;
     int err = take(&size, &p);
-    if (err)
-        return err;
-    void *old = b->data;
-    size_t nold = b->size;
-    if (old)
-        memcpy(p, old, b->len);
-    zm__buffer_adopt(b, size < MAP_FROM ? ZM_BUFFER_HEAP : ZM_BUFFER_ANON, p, size, -1);
-    if (old)
-        give_back(old, nold);
-    return ZM_OK;
+    if (!err)
+        move_to(b, size < MAP_FROM ? ZM_BUFFER_HEAP : ZM_BUFFER_ANON, p, size, -1);
+    return err;
 }
 
 /* From memory, or from nothing, into a temporary file. */
@@ -167,16 +173,9 @@ static int grow_into_file(zm_buffer_t *b, size_t size, zm_cause_t *cause)
     int fd;
     size = zm__map_round(size);
     int err = zm__map_tmpfile(b->dir, size, &p, &fd, cause);
-    if (err)
-        return err;
-    void *old = b->data;
-    size_t nold = b->size;
-    if (old)
-        memcpy(p, old, b->len);
-    zm__buffer_adopt(b, ZM_BUFFER_TMP, p, size, fd);
-    if (old)
-        give_back(old, nold);
-    return ZM_OK;
+    if (!err)
+        move_to(b, ZM_BUFFER_TMP, p, size, fd);
+    return err;
 }
 
 static int grow_file(zm_buffer_t *b, size_t size, zm_cause_t *cause)

@@ -19,8 +19,9 @@
 
 #include "zm_internal.h"
 
-const size_t zm__max_sites = (size_t)1 << 16; /* 41 MiB */
 #define MAX_RECORDS ((size_t)1 << 20) /* 85 MiB, as tables are at least three eighths full */
+
+const size_t zm__max_sites = (size_t)1 << 16; /* 41 MiB */
 
 typedef struct shard {
     _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
@@ -160,8 +161,9 @@ bool zm__profile_forget(const void *p)
     return known;
 }
 
-/* Whether a sample of n bytes by that site can be remembered. */
-static bool is_known(size_t n, uint64_t rate, const zm_site_t *site)
+/* Whether a sample of n bytes is to be remembered; it is counted as dropped where it has no site.
+ */
+static bool has_site(size_t n, uint64_t rate, const zm_site_t *site)
 {
     if (n == 0 || rate == 0)
         return false;
@@ -189,7 +191,7 @@ static void *calloc_small(size_t n, size_t align, uint64_t rate, zm_site_t *site
 
 void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, zm_site_t *site)
 {
-    if (n > ZM_MAX_SIZE || (align & (align - 1)) || !is_known(n, rate, site))
+    if (n > ZM_MAX_SIZE || (align & (align - 1)) || !has_site(n, rate, site))
         return NULL;
     if (n <= ZM_SMALL_MAX)
         return calloc_small(n, align, rate, site);
@@ -201,7 +203,7 @@ void *zm_profile_calloc(size_t n, size_t align, uint64_t rate, zm_site_t *site)
 
 void zm_profile_add(const void *p, size_t n, uint64_t rate, zm_site_t *site)
 {
-    if (is_known(n, rate, site))
+    if (has_site(n, rate, site))
         (void)zm__profile_remember(p, n, rate, site);
 }
 

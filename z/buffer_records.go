@@ -70,7 +70,7 @@ func (b *Buffer) SliceIterate(f func(record []byte) error) error {
 			start = 0 // see recordAt
 		}
 		for off+frame+size <= int(k.Len) && recordLen(k.Data, off) == size {
-			record := cut(at(k.Data, uintptr(off+start)), size)
+			record := bytesWithin(at(k.Data, uintptr(off+start)), size)
 			off += frame + size
 			if err := f(record); err != nil {
 				return err

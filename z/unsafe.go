@@ -42,11 +42,11 @@ func recordAt(base unsafe.Pointer, off int) []byte {
 // recordWithin is recordAt where a byte of the same memory stands behind the record, for half the
 // instructions.
 func recordWithin(base unsafe.Pointer, off int) []byte {
-	return cut(unsafe.Add(base, off+frame), recordLen(base, off))
+	return bytesWithin(unsafe.Add(base, off+frame), recordLen(base, off))
 }
 
-// cut is bytesAt with fewer checks, for n that are known to be sizes of memory.
-func cut(p unsafe.Pointer, n int) []byte { return (*[MaxArrayLen]byte)(p)[:n:n] }
+// bytesWithin is bytesAt with fewer checks, for n that are known to be sizes of memory.
+func bytesWithin(p unsafe.Pointer, n int) []byte { return (*[MaxArrayLen]byte)(p)[:n:n] }
 
 // recordLen is the length of that record, in bytes, without its frame.
 func recordLen(base unsafe.Pointer, off int) int { return int(le64(at(base, uintptr(off)))) }
