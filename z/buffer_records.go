@@ -58,27 +58,18 @@ func noRecord(off uintptr) string {
 // SliceIterate calls f with each record in turn, empty ones too, until it returns an error, which
 // SliceIterate returns. Records that f appends are visited as well.
 func (b *Buffer) SliceIterate(f func(record []byte) error) error {
-	k := b.use("SliceIterate")
-	for off := int(k.Start); off < int(k.Len); {
-		if !isRecord(k, uintptr(off)) {
-			panic(noRecord(uintptr(off)))
-		}
-		// As long as records are of one size, the next one is found without waiting for its length.
-		size := recordLen(k.Data, off)
-		start := frame
-		if size == 0 {
-			start = 0 // see recordAt
-		}
-		for off+frame+size <= int(k.Len) && recordLen(k.Data, off) == size {
-			record := bytesWithin(at(k.Data, uintptr(off+start)), size)
-			off += frame + size
-			if err := f(record); err != nil {
-				return err
-			}
-			k = b.use("SliceIterate")
-		}
-	}
-	return nil
+	b.use("SliceIterate")
+	return untilError(b.Records(), f)
+}
+
+// untilError is apart from SliceIterate, as a call of what is a parameter costs the compiler's
+// inliner little: so the loop, and an f that is a literal, come to stand where SliceIterate is called.
+func untilError(records iter.Seq[[]byte], f func([]byte) error) (err error) {
+	records(func(record []byte) bool {
+		err = f(record)
+		return err == nil
+	})
+	return err
 }
 
 // SliceOffsets returns the offset of each record, in Go memory; none for an empty Buffer.
