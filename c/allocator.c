@@ -361,7 +361,8 @@ void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
 {
     n = round_up(n, 8);
     pthread_mutex_lock(&a->lock);
-    void *p = window_take(__atomic_load_n(slot, __ATOMIC_RELAXED), n);
+    zm_window_t *current = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    void *p = current ? window_take(current, n) : NULL;
     if (!p) { /* nobody else has refilled it meanwhile */
         chunk_t *c = a->current;
         zm_window_t *w = NULL;

@@ -25,10 +25,8 @@ func NewAllocator(size uintptr) *Allocator {
 	return (*Allocator)(unsafe.Pointer(C.zm_allocator_new(C.size_t(size))))
 }
 
-// NoWindow is zm_no_window.
-var NoWindow = (*Window)(unsafe.Pointer(&C.zm_no_window))
-
-// Refill is zm_allocator_refill; the window to use from now on is the second result.
+// Refill is zm_allocator_refill, with nil for a window that there is not yet; the window to use from
+// now on is the second result.
 func (a *Allocator) Refill(w *Window, n uintptr) (unsafe.Pointer, *Window) {
 	crossed()
 	slot := (*C.zm_window_t)(unsafe.Pointer(w))

@@ -28,13 +28,9 @@ type Allocator struct {
 	Ref uint64 // of this Allocator alone, in this process; see AllocatorFrom
 	Tag string // names what it is for; Allocators and Leaks have it as it was given
 
-	// Windows (*c.Window) that goroutines allocate from, by where their stack is, so that those that
-	// do so at once seldom add to the same word. c.NoWindow, which is full, in the place of each
-	// that nobody needed yet, and of all of them after Release.
-	windows [c.NumWindows]unsafe.Pointer
-
+	windows windows
 	core    unsafe.Pointer // *c.Allocator; nil after Release
-	mu      sync.Mutex     // guards cursors, and windows while one is replaced
+	mu      sync.Mutex     // guards cursors, and windows where one is added
 	cursors *Cursor        // those open, in a list
 }
 
@@ -97,9 +93,7 @@ func register(core *c.Allocator, tag string) *Allocator {
 }
 
 func allocatorOf(core *c.Allocator, tag string) *Allocator {
-	a := &Allocator{Ref: core.Ref(), Tag: tag, core: unsafe.Pointer(core)}
-	a.endWindows(0)
-	return a
+	return &Allocator{Ref: core.Ref(), Tag: tag, core: unsafe.Pointer(core)}
 }
 
 // AllocatorFrom is the Allocator with that Ref, or nil where it was released: objects can carry the
@@ -135,13 +129,17 @@ func Allocators() string {
 //
 // Allocate panics where n is negative or above MaxAlloc and, with an error that is ErrOutOfMemory,
 // where there is no memory; the Allocator stays as it was then.
+//
+//go:nosplit
+//go:noinline
 func (a *Allocator) Allocate(n int) []byte {
+	block := stackBlock()
 	if a != nil && uint(n-1) < c.WindowMaxAlloc {
-		if p := a.take(uintptr(n)); p != nil {
-			return bytesAt(p, n)
+		if p, ok := a.windows.take(uintptr(n), block); ok {
+			return bytesWithin(p, n)
 		}
 	}
-	return bytesAt(a.allocateRest(n, 8), n)
+	return bytesAt(a.allocateRest(n, 8, block), n)
 }
 
 // AllocateAligned is Allocate, which aligns to 8 bytes and clears as well. The name is kept for
@@ -150,15 +148,17 @@ func (a *Allocator) AllocateAligned(n int) []byte { return a.Allocate(n) }
 
 // AllocateAlign is Allocate with the first byte at a multiple of align bytes, a power of two up to
 // 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else.
+//
+//go:nosplit
+//go:noinline
 func (a *Allocator) AllocateAlign(n, align int) []byte {
-	checkAlign(align)
-	align = max(align, 8)
-	if a != nil && uint(n-1) < c.WindowMaxAlloc {
-		if p := a.takeAligned(uintptr(n), uintptr(align)); p != nil {
-			return bytesAt(p, n)
+	block := stackBlock()
+	if a != nil && uint(n-1) < c.WindowMaxAlloc && align >= 8 && align&(align-1) == 0 {
+		if p, ok := a.windows.takeAligned(uintptr(n), uintptr(align), block); ok {
+			return bytesWithin(p, n)
 		}
 	}
-	return bytesAt(a.allocateRest(n, align), n)
+	return bytesAt(a.allocateRest(n, align, block), n)
 }
 
 // Copy is Allocate(len(b)) with b copied in.
@@ -171,64 +171,35 @@ func (a *Allocator) Copy(b []byte) []byte {
 // MaxAlloc is the largest number of bytes that one allocation may ask for: 1 GiB.
 func (a *Allocator) MaxAlloc() int { return maxAlloc }
 
+//go:nosplit
 func roundUp8(n uintptr) uintptr { return (n + 7) &^ 7 }
-
-// take takes n bytes, at least 1, from this goroutine's window; nil where it is full.
-func (a *Allocator) take(n uintptr) unsafe.Pointer {
-	w := (*c.Window)(atomic.LoadPointer(a.slot()))
-	size := uint64(roundUp8(n))
-	end := atomic.AddUint64(&w.Used, size)
-	if end > w.Size {
-		return nil
-	}
-	return unsafe.Add(unsafe.Pointer(w), end-size)
-}
-
-// takeAligned is take for an alignment above 8.
-func (a *Allocator) takeAligned(n, align uintptr) unsafe.Pointer {
-	w := (*c.Window)(atomic.LoadPointer(a.slot()))
-	for {
-		used := atomic.LoadUint64(&w.Used)
-		if used >= w.Size {
-			return nil
-		}
-		p := unsafe.Add(unsafe.Pointer(w), used)
-		pad := padding(p, align)
-		end := used + uint64(pad+roundUp8(n))
-		if end > w.Size {
-			return nil
-		}
-		if atomic.CompareAndSwapUint64(&w.Used, used, end) {
-			return unsafe.Add(p, pad)
-		}
-	}
-}
-
-// slot is where this goroutine's window stands.
-func (a *Allocator) slot() *unsafe.Pointer {
-	return &a.windows[stackPage()%c.NumWindows]
-}
 
 // none is where allocations of no bytes start.
 var none uint64
 
-// allocateRest allocates what windows cannot, or not any more.
+// allocateRest allocates what the window of a block of stack cannot, or not any more.
 //
 //go:noinline
-func (a *Allocator) allocateRest(n, align int) unsafe.Pointer {
+func (a *Allocator) allocateRest(n, align int, block uintptr) unsafe.Pointer {
+	checkAlign(align)
+	align = max(align, 8)
 	if a == nil {
 		return heapAllocate(n, align)
 	}
 	core := a.mustCore()
 	checkSize(n, maxAlloc)
+	if n == 0 {
+		return unsafe.Pointer(&none)
+	}
 	var p unsafe.Pointer
-	switch {
-	case n == 0:
-		p = unsafe.Pointer(&none)
-	case n+align-8 <= c.WindowMaxAlloc:
-		p = a.refill(core, uintptr(n+align-8))
+	if small := n + align - 8; small <= c.WindowMaxAlloc {
+		var ok bool
+		if p, ok = a.windows.takeShared(uintptr(small), block); ok {
+			return unsafe.Add(p, padding(p, uintptr(align)))
+		}
+		p = a.refill(core, uintptr(small), block)
 		p = unsafe.Add(p, padding(p, uintptr(align)))
-	default:
+	} else {
 		p = core.Allocate(uintptr(n), uintptr(align))
 	}
 	if p == nil {
@@ -245,14 +216,11 @@ func (a *Allocator) sampleGrown(core *c.Allocator) {
 	}
 }
 
-// refill allocates n bytes for this goroutine from a new window.
-func (a *Allocator) refill(core *c.Allocator, n uintptr) unsafe.Pointer {
+// refill allocates n bytes from a new window, which the block of stack owns from now on if it can.
+func (a *Allocator) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	slot := a.slot()
-	p, w := core.Refill((*c.Window)(*slot), n)
-	atomic.StorePointer(slot, unsafe.Pointer(w))
-	return p
+	return a.windows.refill(core, n, block)
 }
 
 // heapAllocate is what a nil Allocator does: n bytes of the Go heap, aligned.
@@ -281,14 +249,7 @@ func (a *Allocator) Size() int {
 	if a == nil {
 		return 0
 	}
-	size := a.mustCore().Size()
-	for i := range a.windows {
-		w := (*c.Window)(atomic.LoadPointer(&a.windows[i]))
-		if used := atomic.LoadUint64(&w.Used); used < w.Size {
-			size -= w.Size - used
-		}
-	}
-	return int(size)
+	return int(a.mustCore().Size() - a.windows.left())
 }
 
 // Allocated is the number of bytes of all chunks; 0 for a nil Allocator.
@@ -351,9 +312,7 @@ func (a *Allocator) close() *c.Allocator {
 
 // endWindows takes all windows away, and those of cursors; left is what these have then.
 func (a *Allocator) endWindows(left int) {
-	for i := range a.windows {
-		atomic.StorePointer(&a.windows[i], unsafe.Pointer(c.NoWindow))
-	}
+	a.windows.end()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for k := a.cursors; k != nil; k = k.next {

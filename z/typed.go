@@ -15,48 +15,61 @@ import (
 // New allocates a zero T from a, as Allocate does. It panics where a T could hold a Go pointer,
 // naming the field: "z: New: node.buf is []byte, which would hold Go memory". What points to manual
 // memory only says so by its type, Ptr or Slice, or goes through NewUnchecked.
+//
+//go:nosplit
+//go:noinline
 func New[T any](a *Allocator) *T {
 	size := unsafe.Sizeof(*(*T)(nil))
-	if a != nil && size-1 < c.WindowMaxAlloc && isChecked((*T)(nil)) {
-		if p := a.take(size); p != nil {
+	if isFirst[T]() && a != nil && size-1 < c.WindowMaxAlloc {
+		if p, ok := a.windows.take(size, stackBlock()); ok {
 			return (*T)(p)
 		}
 	}
+	return newChecked[T](a)
+}
+
+// newChecked is New where it takes a longer look at T, or there is no window yet.
+//
+//go:noinline
+func newChecked[T any](a *Allocator) *T {
 	checkType("New", (*T)(nil))
-	return newRest[T](a)
+	return NewUnchecked[T](a)
 }
 
 // NewUnchecked is New for any T. That no field of the T ever holds the only pointer to Go memory is
 // the caller's to see to: what such a field points to is freed by the collector.
+//
+//go:nosplit
+//go:noinline
 func NewUnchecked[T any](a *Allocator) *T {
-	size := unsafe.Sizeof(*(*T)(nil))
+	size, block := unsafe.Sizeof(*(*T)(nil)), stackBlock()
 	if a != nil && size-1 < c.WindowMaxAlloc {
-		if p := a.take(size); p != nil {
+		if p, ok := a.windows.take(size, block); ok {
 			return (*T)(p)
 		}
 	}
-	return newRest[T](a)
+	return newRest[T](a, block)
 }
 
 // newRest is NewUnchecked where a window cannot do it.
 //
 //go:noinline
-func newRest[T any](a *Allocator) *T {
+func newRest[T any](a *Allocator, block uintptr) *T {
 	if a == nil {
 		return new(T)
 	}
-	return (*T)(a.allocateRest(int(unsafe.Sizeof(*(*T)(nil))), 8))
+	return (*T)(a.allocateRest(int(unsafe.Sizeof(*(*T)(nil))), 8, block))
 }
 
 // NewIn is New from a Cursor.
 func NewIn[T any](k *Cursor) *T {
-	size := int(unsafe.Sizeof(*(*T)(nil)))
-	if isChecked((*T)(nil)) {
-		if p := k.take8(size); p != nil {
-			return (*T)(p)
-		}
+	if !isFirst[T]() {
+		checkType("NewIn", (*T)(nil))
 	}
-	checkType("NewIn", (*T)(nil))
+	size := int(unsafe.Sizeof(*(*T)(nil)))
+	if p := k.take8(size); p != nil {
+		return (*T)(p)
+	}
 	if k.a == nil {
 		return new(T)
 	}
@@ -129,6 +142,25 @@ func isChecked(p any) bool {
 	return atomic.LoadUintptr(placeOf(word)) == word
 }
 
+// first has, at a place that follows from its size, a pointer of the type that was found to hold no
+// Go pointers before any other of that place. The compiler knows how to tell whether it is a *T in less
+// time than it takes to look into checked.
+var first [128]atomic.Pointer[any]
+
+func init() {
+	for i := range first {
+		first[i].Store(new(any))
+	}
+}
+
+func firstOf(size uintptr) *atomic.Pointer[any] { return &first[size/8%uintptr(len(first))] }
+
+// isFirst says whether T is one of them.
+func isFirst[T any]() bool {
+	_, ok := (*firstOf(unsafe.Sizeof(*(*T)(nil))).Load()).(*T)
+	return ok
+}
+
 // checkType panics unless that type holds no Go pointers.
 func checkType(call string, p any) {
 	if isChecked(p) {
@@ -141,6 +173,10 @@ func checkType(call string, p any) {
 		panic(fmt.Sprintf("z: %s: %s is %s, which would hold Go memory", call, path, field))
 	}
 	atomic.StoreUintptr(placeOf(typeWord(p)), typeWord(p))
+	if at := firstOf(t.Size()); *at.Load() == nil {
+		known := p
+		at.Store(&known)
+	}
 }
 
 // goPointerIn finds the first field of a t, which is called path, that would hold a Go pointer, and

@@ -88,6 +88,8 @@ func stringAt(p unsafe.Pointer, n int) string {
 }
 
 // padding is how many bytes p is short of a multiple of align, a power of two.
+//
+//go:nosplit
 func padding(p unsafe.Pointer, align uintptr) uintptr {
 	return -uintptr(p) & (align - 1)
 }
@@ -102,11 +104,14 @@ func typeWord(i any) uintptr {
 	return *(*uintptr)(unsafe.Pointer(&i))
 }
 
-// stackPage is the page of the stack that the caller runs on, which no two goroutines share for
-// long.
-func stackPage() uint32 {
-	var here struct{}
-	return uint32(uintptr(unsafe.Pointer(&here)) >> 12)
+// stackBlock is the number of the 2 KiB of stack that the caller's frame stands in, never 0. A
+// goroutine has them to itself, as stacks have a power of two of bytes, no fewer than that, and are
+// aligned to it (runtime/stack.go).
+//
+//go:nosplit
+func stackBlock() uintptr {
+	var here byte
+	return uintptr(unsafe.Pointer(&here)) >> 11
 }
 
 // Allocate is Allocator.Allocate, except that it neither rounds n up nor aligns: AllocateAligned is
