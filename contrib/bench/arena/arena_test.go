@@ -6,8 +6,8 @@ import "testing"
 func TestImplementations(t *testing.T) {
 	for _, im := range implementations {
 		a := im.open(2 * round)
-		for name, f := range map[string]func(int){
-			"allocate": a.allocate, "aligned": a.aligned, "node": a.node, "own": a.own,
+		for name, f := range map[string]func() (func(int), func()){
+			"allocate": simply(a.allocate), "aligned": simply(a.aligned), "node": simply(a.node), "own": a.own,
 		} {
 			if f == nil {
 				t.Logf("%s has no %s", im.name, name)

@@ -25,12 +25,13 @@ func openZmem(n int) arena {
 				z.New[node](a).val = 1
 			}
 		},
-		own: func(n int) {
+		own: func() (func(n int), func()) {
 			k := a.Cursor()
-			defer k.Close()
-			for range n {
-				k.Allocate(blockSize)[0] = 1
-			}
+			return func(n int) {
+				for range n {
+					k.Allocate(blockSize)[0] = 1
+				}
+			}, k.Close
 		},
 		renew: func() {
 			a.Release()

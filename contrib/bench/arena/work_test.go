@@ -17,6 +17,9 @@ type node struct{ val, _ uintptr }
 // round is after how many allocations of a goroutine everything is freed: 1 MiB.
 const round = 1 << 16
 
+// piece is how many of them a goroutine does at a time.
+const piece = 1 << 11
+
 // arena is what one implementation does. Each function allocates n times, one after the other, and
 // writes to what it got; one that is nil is something that the implementation does not have.
 type arena struct {
@@ -24,8 +27,9 @@ type arena struct {
 	aligned  func(n int) // zero blocks, aligned for a struct
 	node     func(n int) // nodes
 
-	// own is allocate for a goroutine that took something of its own from the arena.
-	own func(n int)
+	// own takes something of its own from the arena for a goroutine, and returns allocate from that,
+	// and what gives it back.
+	own func() (allocate func(n int), done func())
 
 	renew func() // frees everything, the arena itself included, and makes another like it
 	close func()
@@ -50,17 +54,24 @@ func goroutineCounts() []int {
 	return slices.Compact([]int{1, min(2, procs), procs})
 }
 
-// inRounds has each of the goroutines call work again and again, until all have done n allocations
-// together. When all have done their part of a round, one of them calls between, before the next.
-// They wait for each other without going to sleep, which would take longer than a round.
-func inRounds(goroutines, n int, work func(iters int), between func()) {
-	var arrived, released atomic.Int64
+// inRounds has goroutines allocate n times together. They share out a round in pieces, as parallel
+// loops do, so that one that the machine holds up does less rather than have the others wait. For
+// each round, each of them calls begin, which returns what to allocate with and what to call at the
+// end. When a round is done, one of them calls between, before the next. They wait for each other
+// without going to sleep, which would take longer than a round.
+func inRounds(goroutines, n int, begin func() (allocate func(n int), done func()), between func()) {
+	each := goroutines * round
+	var taken, arrived, released atomic.Int64
 	one := func() {
-		turn := int64(0)
-		for left := n / goroutines; left > 0; left -= round {
-			work(min(left, round))
-			turn++
+		for turn, left := int64(1), n; left > 0; turn, left = turn+1, left-each {
+			allocate, done := begin()
+			end := int64(min(left, each))
+			for at := taken.Add(piece) - piece; at < end; at = taken.Add(piece) - piece {
+				allocate(int(min(piece, end-at)))
+			}
+			done()
 			if arrived.Add(1) == turn*int64(goroutines) {
+				taken.Store(0)
 				between()
 				released.Store(turn)
 			}
@@ -80,19 +91,27 @@ func inRounds(goroutines, n int, work func(iters int), between func()) {
 	wg.Wait()
 }
 
+// simply is what a goroutine does that takes nothing of its own; nil where there is no allocate.
+func simply(allocate func(n int)) func() (func(n int), func()) {
+	if allocate == nil {
+		return nil
+	}
+	return func() (func(n int), func()) { return allocate, func() {} }
+}
+
 // BenchmarkArena allocates 16 bytes again and again, frees them all now and then, and makes a new
 // arena, which is part of the time. Several goroutines use one arena together, and ns/op is the time
 // for all over the allocations of all: half the time with two is perfect.
 func BenchmarkArena(b *testing.B) {
 	calls := []struct {
 		name   string
-		of     func(a arena) func(n int)
+		of     func(a arena) func() (func(int), func())
 		shared bool
 	}{
-		{"Allocate", func(a arena) func(int) { return a.allocate }, true},
-		{"Cursor", func(a arena) func(int) { return a.own }, true},
-		{"AllocateAligned", func(a arena) func(int) { return a.aligned }, false},
-		{"New", func(a arena) func(int) { return a.node }, false},
+		{"Allocate", func(a arena) func() (func(int), func()) { return simply(a.allocate) }, true},
+		{"Cursor", func(a arena) func() (func(int), func()) { return a.own }, true},
+		{"AllocateAligned", func(a arena) func() (func(int), func()) { return simply(a.aligned) }, false},
+		{"New", func(a arena) func() (func(int), func()) { return simply(a.node) }, false},
 	}
 	for _, im := range implementations {
 		b.Run("impl="+im.name, func(b *testing.B) {
@@ -108,15 +127,16 @@ func BenchmarkArena(b *testing.B) {
 }
 
 // run benchmarks one call of one implementation, if it has it.
-func (im implementation) run(b *testing.B, name string, goroutines int, call func(a arena) func(n int)) {
+func (im implementation) run(b *testing.B, name string, goroutines int,
+	call func(a arena) func() (func(n int), func())) {
 	a := im.open(goroutines * round)
 	defer a.close()
-	allocate := call(a)
-	if allocate == nil {
+	begin := call(a)
+	if begin == nil {
 		return
 	}
 	b.Run(name, func(b *testing.B) {
 		b.ReportAllocs()
-		inRounds(goroutines, b.N, allocate, a.renew)
+		inRounds(goroutines, b.N, begin, a.renew)
 	})
 }
