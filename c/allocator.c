@@ -35,7 +35,8 @@ typedef zm__chunk_t chunk_t;
 
 _Static_assert(HEAD == ZM__CACHE_LINE, "a window's head fills a cache line");
 
-zm_window_t zm_no_window = {.used = HEAD};
+/* Full, in the slots for which there is none yet. */
+static zm_window_t no_window = {.used = HEAD};
 
 /* ---- The table by ref ----------------------------------------------------------------------- */
 
@@ -294,7 +295,7 @@ static void window_keep(zm_allocator_t *a, zm_window_t *w)
 static void windows_end(zm_allocator_t *a)
 {
     for (size_t i = 0; i < ZM_NUM_WINDOWS; i++)
-        a->windows[i] = &zm_no_window;
+        a->windows[i] = &no_window;
     a->spare = NULL;
     a->idle = 0;
 }

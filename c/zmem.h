@@ -278,11 +278,11 @@ uint64_t zm_allocator_ref(const zm_allocator_t *a);
 zm_allocator_t *zm_allocator_from(uint64_t ref);
 
 /* For those who keep windows of their own, such as the Go package: allocates n bytes, 1 to
- * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is
- * full, from a new one that it puts there. Slots start as &zm_no_window, which is full. Threads may
- * share a slot; they read it with acquire order. Reset, trim and release end all windows.
+ * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is NULL
+ * or full, from a new one that it puts there. Threads may share a slot; they read it with acquire
+ * order, and the window's counter they move with atomics. A window that a single thread uses at a time
+ * needs none. Reset, trim and release end all windows.
  */
-extern zm_window_t zm_no_window;
 void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n);
 
 /* Opens a cursor: memory of the Allocator from which one thread at a time allocates without an

@@ -156,8 +156,8 @@ var works = []work{
 	{
 		name: "Calloc", title: "Calloc and Free", pkg: "alloc",
 		about: "A block of zeroes is allocated, written to at both ends and freed, again and again. " +
-			"With two goroutines each does half, and the time is that of all over the blocks of all: " +
-			"half the time of one goroutine is perfect.",
+			"Two goroutines share the work out in pieces, and the time is that of all over the blocks of " +
+			"all: half the time of one goroutine is perfect.",
 	},
 	{
 		name: "Replace", title: "Random replacement in a large live set", pkg: "alloc",
@@ -201,12 +201,12 @@ var works = []work{
 		impls: []string{"zmem", "go", "ristretto"},
 	},
 	{
-		name: "Arena", title: "Allocating what is freed together", pkg: "arena", impls: arenaImpls,
-		about: "16 bytes are allocated and written to, again and again; when every goroutine has had a " +
-			"MiB, all is freed, the allocator itself too, and another one made, which counts. zmem's " +
-			"memory is always zero, ristretto's after AllocateAligned. With two goroutines, both use one " +
-			"allocator, and the time is that of all over the allocations of all: half the time of one " +
-			"goroutine is perfect.",
+		name: "Arena", title: "Allocating what is freed together", pkg: "arena", impls: arenaImpls, count: 3,
+		about: "16 bytes are allocated and written to, again and again; after a MiB for each goroutine, " +
+			"all is freed, the allocator itself too, and another one made, which counts. zmem's " +
+			"memory is always zero, ristretto's after AllocateAligned. Two goroutines use one allocator, " +
+			"and share the work out in pieces; the time is that of all over the allocations of all: half " +
+			"the time of one goroutine is perfect.",
 	},
 	{
 		name: "BufferSlice", title: "Records of 8 bytes in a Buffer", pkg: "buffer", impls: bufferImpls,
