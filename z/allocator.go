@@ -153,8 +153,8 @@ func (a *Allocator) AllocateAligned(n int) []byte { return a.Allocate(n) }
 //go:noinline
 func (a *Allocator) AllocateAlign(n, align int) []byte {
 	block := stackBlock()
-	if a != nil && uint(n-1) < c.WindowMaxAlloc && align >= 8 && align&(align-1) == 0 {
-		if p, ok := a.windows.takeAligned(uintptr(n), uintptr(align), block); ok {
+	if a != nil && uint(n-1) < c.WindowMaxAlloc && align > 0 && align&(align-1) == 0 {
+		if p, ok := a.windows.takeAligned(uintptr(n), uintptr(max(align, 8)), block); ok {
 			return bytesWithin(p, n)
 		}
 	}

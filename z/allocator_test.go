@@ -63,6 +63,18 @@ func TestAllocator_SizeIsExactInOneWindow(t *testing.T) {
 	}
 }
 
+// An alignment below 8 asks for no more than 8, from the same window.
+func TestAllocator_SizeIsExactWithSmallAlignments(t *testing.T) {
+	a := z.NewAllocator(1 << 20)
+	defer a.Release()
+	for i := range 3000 {
+		a.AllocateAlign(8, 1<<(i%4))
+		if a.Size() != 8*(i+1) {
+			t.Fatalf("Size after %d: %d", i+1, a.Size())
+		}
+	}
+}
+
 func TestAllocator_AllocateAlign(t *testing.T) {
 	a := z.NewAllocator(512)
 	defer a.Release()
