@@ -358,7 +358,7 @@ static zm_window_t **slot_of(zm_allocator_t *a)
     return &a->windows[page * 0x9e3779b1u >> (32 - ZM_WINDOW_BITS)];
 }
 
-void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
+void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most)
 {
     n = round_up(n, 8);
     pthread_mutex_lock(&a->lock);
@@ -369,7 +369,7 @@ void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n)
         zm_window_t *w = NULL;
         if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8))
             p = clear(carve(a, c, n, 8));
-        else if ((w = window_start(window_new(a, n, MAX_WINDOW))))
+        else if ((w = window_start(window_new(a, n, most))))
             p = window_take(w, n);
         if (w)
             __atomic_store_n(slot, w, __ATOMIC_RELEASE);
@@ -386,7 +386,7 @@ void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
     if (align <= 8 && n <= ZM_WINDOW_MAX_ALLOC) {
         zm_window_t **slot = slot_of(a);
         void *p = window_take(__atomic_load_n(slot, __ATOMIC_ACQUIRE), n);
-        return p ? p : zm_allocator_refill(a, slot, n);
+        return p ? p : zm_allocator_refill(a, slot, n, MAX_WINDOW);
     }
     pthread_mutex_lock(&a->lock);
     align = align < 8 ? 8 : align;

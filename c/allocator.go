@@ -27,10 +27,10 @@ func NewAllocator(size uintptr) *Allocator {
 
 // Refill is zm_allocator_refill, with nil for a window that there is not yet; the window to use from
 // now on is the second result.
-func (a *Allocator) Refill(w *Window, n uintptr) (unsafe.Pointer, *Window) {
+func (a *Allocator) Refill(w *Window, n, most uintptr) (unsafe.Pointer, *Window) {
 	crossed()
 	slot := (*C.zm_window_t)(unsafe.Pointer(w))
-	p := C.zm_allocator_refill(a.c(), &slot, C.size_t(n))
+	p := C.zm_allocator_refill(a.c(), &slot, C.size_t(n), C.size_t(most))
 	return p, (*Window)(unsafe.Pointer(slot))
 }
 

@@ -10,23 +10,45 @@ import (
 // A window is a piece of an Allocator's chunk (see c/allocator.c) from which goroutines take blocks of
 // up to 2 KiB by moving its counter, without a lock.
 //
-// Most windows are owned, by a block of stack. A goroutine that runs there moves the counter without
-// an atomic: nobody else runs on its stack, and nothing takes it off in between, as the functions
-// that do so are nosplit, all along, and call nothing. The compiler leaves out the places where
-// the runtime may preempt from such functions, which are there for "times when it is unsafe for
-// the calling goroutine to be preempted" (go doc compile); TestNosplit_IsNotPreempted has an eye on
-// that. If the goroutine moves to another stack, it uses other windows. Whoever gets the stack then may
-// use the one that the block owns.
-//
-// Where two blocks of stack want the same slot, the one that comes second adds to a shared window,
-// by an atomic.
+// Small windows are shared: their counters are moved by an atomic. A block of stack from which many
+// allocations come owns larger ones, whose counter is moved plainly by who runs there. A goroutine has
+// its stack to itself, even while it is preempted, and stacks are moved only in calls
+// (TestStack_MovesOnlyInCalls): where a function that is not nosplit begins, or where a goroutine
+// waits. So the functions that move such a counter are nosplit, and call nothing that is not. A
+// goroutine whose stack was moved uses other windows, and whoever gets the block of stack then its
+// windows.
 
-// windows are the slots for an Allocator's windows. Their zero value has none.
-type windows [c.NumWindows]struct {
-	owner  uintptr        // the block of stack that own belongs to; 0: nobody wanted one yet
-	own    unsafe.Pointer // *c.Window
-	shared unsafe.Pointer // *c.Window, nil as long as nobody needed one
+const (
+	sharedWindows = 4
+	sharedSize    = 8 << 10  // bytes of a shared window
+	ownSize       = 64 << 10 // and of one that is owned, at most
+
+	// idleRefills is how many shared windows others use up, while an owner allocates nothing, before one
+	// of them takes its place. What it had left is lost until Reset.
+	idleRefills = ownSize / sharedSize
+)
+
+// windows are an Allocator's windows. Their zero value has none.
+type windows struct {
+	claims [c.NumWindows]unsafe.Pointer // *claim, by the hash of the block of stack
+	shared [sharedWindows]unsafe.Pointer
+	last   [sharedWindows]uintptr // the block of stack that asked for the shared window
 }
+
+// claim is a block of stack that owns windows.
+type claim struct {
+	owner  uintptr        // never changes
+	window unsafe.Pointer // *c.Window, for blocks of that block of stack
+	used   uint64         // of the window, when another block of stack wanted the place
+	idle   int            // how often it was the same
+}
+
+func (cl *claim) current() *c.Window { return (*c.Window)(atomic.LoadPointer(&cl.window)) }
+
+// slotOf is a block of stack's place in claims.
+//
+//go:nosplit
+func slotOf(block uintptr) uint32 { return uint32(block) * 0x9e3779b1 >> (32 - c.WindowBits) }
 
 // take takes n bytes, at least 1, from the window that the block of stack owns, if there are so many.
 // The caller is nosplit, has just asked for stackBlock, and has not called anything since.
@@ -34,11 +56,11 @@ type windows [c.NumWindows]struct {
 //go:nosplit
 //go:nocheckptr
 func (ws *windows) take(n, block uintptr) (p unsafe.Pointer, ok bool) {
-	slot := &ws[block%c.NumWindows]
-	if atomic.LoadUintptr(&slot.owner) != block {
+	cl := (*claim)(atomic.LoadPointer(&ws.claims[slotOf(block)]))
+	if cl == nil || cl.owner != block {
 		return nil, false
 	}
-	w := (*c.Window)(atomic.LoadPointer(&slot.own))
+	w := (*c.Window)(atomic.LoadPointer(&cl.window))
 	used := w.Used
 	end := used + uint64(roundUp8(n))
 	if end > w.Size {
@@ -53,11 +75,11 @@ func (ws *windows) take(n, block uintptr) (p unsafe.Pointer, ok bool) {
 //go:nosplit
 //go:nocheckptr
 func (ws *windows) takeAligned(n, align, block uintptr) (p unsafe.Pointer, ok bool) {
-	slot := &ws[block%c.NumWindows]
-	if atomic.LoadUintptr(&slot.owner) != block {
+	cl := (*claim)(atomic.LoadPointer(&ws.claims[slotOf(block)]))
+	if cl == nil || cl.owner != block {
 		return nil, false
 	}
-	w := (*c.Window)(atomic.LoadPointer(&slot.own))
+	w := (*c.Window)(atomic.LoadPointer(&cl.window))
 	p = unsafe.Add(unsafe.Pointer(w), w.Used)
 	pad := padding(p, align)
 	end := w.Used + uint64(pad+roundUp8(n))
@@ -68,11 +90,12 @@ func (ws *windows) takeAligned(n, align, block uintptr) (p unsafe.Pointer, ok bo
 	return unsafe.Add(p, pad), true
 }
 
-// takeShared takes n bytes from the slot's shared window, for which another block owns the slot.
+// takeShared takes n bytes from a shared window, for a block of stack that does not own one.
 func (ws *windows) takeShared(n, block uintptr) (p unsafe.Pointer, ok bool) {
-	slot := &ws[block%c.NumWindows]
-	w := (*c.Window)(atomic.LoadPointer(&slot.shared))
-	if w == nil || atomic.LoadUintptr(&slot.owner) == block {
+	slot := slotOf(block)
+	w := (*c.Window)(atomic.LoadPointer(&ws.shared[slot%sharedWindows]))
+	cl := (*claim)(atomic.LoadPointer(&ws.claims[slot]))
+	if w == nil || cl != nil && cl.owner == block {
 		return nil, false
 	}
 	size := uint64(roundUp8(n))
@@ -80,41 +103,72 @@ func (ws *windows) takeShared(n, block uintptr) (p unsafe.Pointer, ok bool) {
 	return unsafe.Add(unsafe.Pointer(w), end-size), end <= w.Size
 }
 
-// refill allocates n bytes from a new window of core's, for the block of stack or to be shared. Only
-// one goroutine may be in here.
+// refill allocates n bytes from a new window of core's: of the block of stack's own if it owns one
+// already, or if it is the one that used up the last shared window, too, and its place is free, or
+// its owner idle. Only one goroutine may be in here.
 func (ws *windows) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
-	slot := &ws[block%c.NumWindows]
-	if slot.owner != 0 && slot.owner != block {
-		p, w := core.Refill((*c.Window)(slot.shared), n)
-		atomic.StorePointer(&slot.shared, unsafe.Pointer(w))
+	slot := slotOf(block)
+	cl := (*claim)(ws.claims[slot])
+	if cl != nil && cl.owner == block {
+		p, w := core.Refill(nil, n, ownSize)
+		if w != nil {
+			atomic.StorePointer(&cl.window, unsafe.Pointer(w))
+		}
 		return p
 	}
-	p, w := core.Refill(nil, n)
-	if w != nil {
-		atomic.StorePointer(&slot.own, unsafe.Pointer(w))
-		atomic.StoreUintptr(&slot.owner, block)
+	shared, last := &ws.shared[slot%sharedWindows], &ws.last[slot%sharedWindows]
+	if *last == block && (cl == nil || cl.isIdle()) {
+		p, w := core.Refill(nil, n, ownSize)
+		if w != nil {
+			atomic.StorePointer(&ws.claims[slot], unsafe.Pointer(&claim{owner: block, window: unsafe.Pointer(w)}))
+		}
+		return p
 	}
+	*last = block
+	p, w := core.Refill((*c.Window)(*shared), n, sharedSize)
+	atomic.StorePointer(shared, unsafe.Pointer(w))
 	return p
 }
 
-// end takes all windows away.
+// isIdle says whether the owner has allocated nothing for a while, of calls of isIdle.
+func (cl *claim) isIdle() bool {
+	if used := atomic.LoadUint64(&cl.current().Used); used != cl.used {
+		cl.used, cl.idle = used, 0
+	}
+	cl.idle++
+	return cl.idle > idleRefills
+}
+
+// noWindow is full.
+var noWindow c.Window
+
+// end takes all windows away. Who had windows of its own will have new ones.
 func (ws *windows) end() {
-	for i := range ws {
-		atomic.StoreUintptr(&ws[i].owner, 0)
-		atomic.StorePointer(&ws[i].own, nil)
-		atomic.StorePointer(&ws[i].shared, nil)
+	for i := range ws.claims {
+		if cl := (*claim)(atomic.LoadPointer(&ws.claims[i])); cl != nil {
+			atomic.StorePointer(&cl.window, unsafe.Pointer(&noWindow))
+		}
+	}
+	for i := range ws.shared {
+		atomic.StorePointer(&ws.shared[i], nil)
 	}
 }
 
 // left is how many bytes of the windows nobody took yet.
 func (ws *windows) left() (n uint64) {
-	for i := range ws {
-		for _, at := range []*unsafe.Pointer{&ws[i].own, &ws[i].shared} {
-			if w := (*c.Window)(atomic.LoadPointer(at)); w != nil {
-				used := atomic.LoadUint64(&w.Used)
-				n += w.Size - min(used, w.Size)
-			}
+	add := func(w *c.Window) {
+		if w != nil {
+			used := atomic.LoadUint64(&w.Used)
+			n += w.Size - min(used, w.Size)
 		}
+	}
+	for i := range ws.claims {
+		if cl := (*claim)(atomic.LoadPointer(&ws.claims[i])); cl != nil {
+			add(cl.current())
+		}
+	}
+	for i := range ws.shared {
+		add((*c.Window)(atomic.LoadPointer(&ws.shared[i])))
 	}
 	return n
 }

@@ -7,119 +7,189 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
 )
 
-//go:nosplit
-//go:noinline
-func busyWithoutPreemption(started, done *uint32, rounds int) (x uint64) {
-	atomic.StoreUint32(started, 1)
-	for range rounds {
-		x = x*6364136223846793005 + 1
-	}
-	atomic.StoreUint32(done, 1)
-	return x
-}
-
-// busy is the same for a function like any other.
+// spin returns whether the stack moved while it waited, without a call.
 //
 //go:noinline
-func busy(started, done *uint32, rounds int) (x uint64) {
+func spin(started, stop *uint32) bool {
+	var here byte
+	before := uintptr(unsafe.Pointer(&here))
 	atomic.StoreUint32(started, 1)
-	for range rounds {
-		x = x*6364136223846793005 + 1
+	for atomic.LoadUint32(stop) == 0 {
 	}
-	atomic.StoreUint32(done, 1)
-	return x
+	return uintptr(unsafe.Pointer(&here)) != before
 }
 
-// Windows rely on that the runtime does not preempt a goroutine in a nosplit function: to stop the
-// world, it has to wait for its end.
-func TestNosplit_IsNotPreempted(t *testing.T) {
+// yield is spin with calls.
+//
+//go:noinline
+func yield(started, stop *uint32) bool {
+	var here byte
+	before := uintptr(unsafe.Pointer(&here))
+	atomic.StoreUint32(started, 1)
+	for atomic.LoadUint32(stop) == 0 {
+		runtime.Gosched()
+	}
+	return uintptr(unsafe.Pointer(&here)) != before
+}
+
+// Windows rely on that the runtime moves a goroutine's stack only in calls, even if it preempts the
+// goroutine elsewhere.
+func TestStack_MovesOnlyInCalls(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
-	// wasPreempted says whether the world was stopped while f was in its loop.
-	wasPreempted := func(f func(started, done *uint32, rounds int) uint64) bool {
-		var started, done uint32
-		var wg sync.WaitGroup
-		wg.Add(1)
+	var deep func(levels int) byte
+	deep = func(levels int) byte {
+		var frame [256]byte
+		if levels > 0 {
+			frame[levels%256] = deep(levels - 1)
+		}
+		return frame[levels%255]
+	}
+	// moved says whether collections, which shrink the stacks that they can, moved that of f.
+	moved := func(f func(started, stop *uint32) bool) bool {
+		var started, stop uint32
+		result := make(chan bool)
 		go func() {
-			defer wg.Done()
-			f(&started, &done, 200_000_000) // some 0.2 s
+			deep(500)
+			result <- f(&started, &stop)
 		}()
 		for atomic.LoadUint32(&started) == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		preempted := atomic.LoadUint32(&done) == 0
-		wg.Wait()
-		return preempted
+		for range 3 {
+			runtime.GC()
+		}
+		atomic.StoreUint32(&stop, 1)
+		return <-result
 	}
-	for range 3 {
-		if wasPreempted(busyWithoutPreemption) {
-			t.Fatal("a goroutine was preempted in a nosplit function")
+	for range 5 {
+		if moved(spin) {
+			t.Fatal("a stack was moved where its goroutine called nothing")
 		}
 	}
-	if !wasPreempted(busy) && !wasPreempted(busy) && !wasPreempted(busy) {
-		t.Error("none was preempted in another function either: this test would not notice")
+	if !moved(yield) && !moved(yield) && !moved(yield) {
+		t.Error("none was moved in a call either: this test would not notice")
 	}
 }
 
-// Blocks of stack that want the same slot share a window, and what is left in all counts.
-func TestWindows_SlotOfAnother(t *testing.T) {
-	a := NewAllocator(64 << 10)
-	defer a.Release()
-	const first, second, third = 5, 5 + c.NumWindows, 5 + 2*c.NumWindows
-	taken := 0
-	allocate := func(n int, block uintptr) {
-		b := bytesAt(a.allocateRest(n, 8, block), n)
-		for i := range b {
-			if b[i] != 0 {
-				t.Fatalf("%d bytes for block %d: byte %d is %d", n, block, i, b[i])
-			}
-			b[i] = byte(block)
+// rival is the next block of stack after one that has the same place.
+func rival(block uintptr) uintptr {
+	other := block + 1
+	for slotOf(other) != slotOf(block) {
+		other++
+	}
+	return other
+}
+
+// windowsTest allocates for blocks of stack from one Allocator, and looks at all it gets.
+type windowsTest struct {
+	*testing.T
+	a    *Allocator
+	size int // bytes allocated
+}
+
+func (t *windowsTest) allocate(n int, block uintptr) {
+	t.Helper()
+	p, ok := t.a.windows.take(uintptr(n), block)
+	if !ok {
+		p = t.a.allocateRest(n, 8, block)
+	}
+	b := bytesAt(p, n)
+	for i := range b {
+		if b[i] != 0 {
+			t.Fatalf("%d bytes for block %d: byte %d is %d", n, block, i, b[i])
 		}
-		taken += n
-		if a.Size() != taken {
-			t.Fatalf("Size %d after %d bytes", a.Size(), taken)
+		b[i] = byte(block)
+	}
+	t.size += n
+}
+
+func (t *windowsTest) owner(of uintptr) uintptr {
+	if cl := (*claim)(t.a.windows.claims[slotOf(of)]); cl != nil {
+		return cl.owner
+	}
+	return 0
+}
+
+func newWindowsTest(t *testing.T) *windowsTest {
+	a := NewAllocator(4 << 20)
+	t.Cleanup(a.Release)
+	return &windowsTest{T: t, a: a}
+}
+
+// A block of stack owns windows as soon as it has used up a shared one, and goes on with its own.
+func TestWindows_Own(t *testing.T) {
+	test := newWindowsTest(t)
+	const block = 5
+	for n := 0; test.owner(block) == 0; n += 16 {
+		if n > sharedSize {
+			t.Fatalf("owns nothing after %d bytes", n)
 		}
+		test.allocate(16, block)
 	}
-	slot := &a.windows[first]
-	allocate(16, first)
-	own := slot.own
-	if slot.owner != first || slot.shared != nil {
-		t.Fatalf("after the first: owner %d, shared %p", slot.owner, slot.shared)
+	shared := test.a.windows.shared
+	for range 3 * ownSize / 24 {
+		test.allocate(24, block)
 	}
-	for range 100 {
-		allocate(24, second)
-		allocate(8, third)
-		if _, ok := a.windows.take(8, second); ok {
-			t.Fatal("took from the window of another block of stack")
-		}
-		if p, ok := a.windows.take(8, first); !ok || *(*uint64)(p) != 0 {
-			t.Fatal("cannot take from its own window")
-		}
-		taken += 8
+	if test.owner(block) != block || test.a.windows.shared != shared {
+		t.Error("it does not keep to windows of its own")
 	}
-	if slot.own != own || slot.shared == nil {
-		t.Fatalf("own %p, was %p; shared %p", slot.own, own, slot.shared)
-	}
-	shared := slot.shared
-	for slot.shared == shared { // until it is full
-		taken = a.Size()
-		p := a.allocateRest(1024, 8, third)
-		if slot.shared == shared && a.Size() != taken+1024 {
-			t.Fatalf("Size %d after %d and 1024 bytes at %p", a.Size(), taken, p)
-		}
-	}
-	if slot.own != own {
-		t.Error("the slot has changed its owner")
-	}
-	a.Reset()
-	if a.Size() != 0 || slot.owner != 0 || slot.own != nil || slot.shared != nil {
+	test.a.Reset()
+	if test.a.Size() != 0 || test.a.windows.left() != 0 {
 		t.Error("a window is left after Reset")
 	}
+	test.allocate(16, block)
+	if test.a.Size() != 16 || test.a.windows.shared != [sharedWindows]unsafe.Pointer{} {
+		t.Error("it does not own windows any more")
+	}
+}
+
+// Blocks of stack that take turns share windows, as few as possible.
+func TestWindows_Share(t *testing.T) {
+	test := newWindowsTest(t)
+	for i := range 16 * sharedSize / 32 {
+		test.allocate(32, uintptr(1+i%1000))
+	}
+	for block := range uintptr(1000) {
+		if owner := test.owner(block); owner != 0 {
+			t.Fatalf("block %d owns windows", owner)
+		}
+	}
+	if test.a.Size() < test.size || test.a.Size() > test.size+5000 {
+		t.Errorf("Size %d, want %d and a little", test.a.Size(), test.size)
+	}
+}
+
+// An owner that is there keeps its place, but not one that allocates no more.
+func TestWindows_IdleOwner(t *testing.T) {
+	test := newWindowsTest(t)
+	const first = 5
+	second := rival(first)
+	for test.owner(first) == 0 {
+		test.allocate(16, first)
+	}
+	for range 4 * idleRefills * sharedSize / 16 {
+		test.allocate(16, second)
+		test.allocate(8, first)
+		if _, ok := test.a.windows.take(8, second); ok || test.owner(first) != first {
+			t.Fatal("another has its place")
+		}
+	}
+	for n := 0; test.owner(first) == first; n += 16 {
+		if n > (idleRefills+3)*sharedSize {
+			t.Fatalf("it keeps its place while another allocates %d bytes", n)
+		}
+		test.allocate(16, second)
+	}
+	if _, ok := test.a.windows.take(8, first); ok || test.owner(second) != second {
+		t.Error("the new owner has not its place")
+	}
+	test.allocate(8, first)
+	test.allocate(8, second)
 }
 
 // Goroutines whose stacks grow, and are shrunk and given to others by the collector, never get what
