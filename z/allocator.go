@@ -128,7 +128,7 @@ func Allocators() string {
 // empty, not nil. n is rounded up to a multiple of 8.
 //
 // Allocate panics where n is negative or above MaxAlloc and, with an error that is ErrOutOfMemory,
-// where there is no memory; the Allocator stays as it was then.
+// where there is no memory; what was allocated stays, and the Allocator can be used on.
 //
 //go:nosplit
 //go:noinline
@@ -153,7 +153,7 @@ func (a *Allocator) AllocateAligned(n int) []byte { return a.Allocate(n) }
 //go:noinline
 func (a *Allocator) AllocateAlign(n, align int) []byte {
 	block := stackBlock()
-	if a != nil && uint(n-1) < c.WindowMaxAlloc && align > 0 && align&(align-1) == 0 {
+	if a != nil && uint(n-1) < c.WindowMaxAlloc && uint(align-1) < c.MaxAlign && align&(align-1) == 0 {
 		if p, ok := a.windows.takeAligned(uintptr(n), uintptr(max(align, 8)), block); ok {
 			return bytesWithin(p, n)
 		}
@@ -249,7 +249,8 @@ func (a *Allocator) Size() int {
 	if a == nil {
 		return 0
 	}
-	return int(a.mustCore().Size() - a.windows.left())
+	size, left := a.mustCore().Size(), a.windows.left()
+	return int(size - min(left, size)) // while others allocate, the one may be older than the other
 }
 
 // Allocated is the number of bytes of all chunks; 0 for a nil Allocator.

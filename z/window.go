@@ -10,8 +10,9 @@ import (
 // A window is a piece of an Allocator's chunk (see c/allocator.c) from which goroutines take blocks of
 // up to 2 KiB by moving its counter, without a lock.
 //
-// Small windows are shared: their counters are moved by an atomic. A block of stack from which many
-// allocations come owns larger ones, whose counter is moved plainly by who runs there. A goroutine has
+// Small windows are shared: their counters are moved by an atomic. The block of stack from which the
+// first allocation comes, and those from which many come, own larger ones, whose counters are moved
+// plainly by who runs there. A goroutine has
 // its stack to itself, even while it is preempted, and stacks are moved only in calls
 // (TestStack_MovesOnlyInCalls): where a function that is not nosplit begins, or where a goroutine
 // waits. So the functions that move such a counter are nosplit, and call nothing that is not. A
@@ -33,6 +34,7 @@ type windows struct {
 	claims [c.NumWindows]unsafe.Pointer // *claim, by the hash of the block of stack
 	shared [sharedWindows]unsafe.Pointer
 	last   [sharedWindows]uintptr // the block of stack that asked for the shared window
+	owned  bool                   // there is a claim
 }
 
 // claim is a block of stack that owns windows.
@@ -104,8 +106,8 @@ func (ws *windows) takeShared(n, block uintptr) (p unsafe.Pointer, ok bool) {
 }
 
 // refill allocates n bytes from a new window of core's: of the block of stack's own if it owns one
-// already, or if it is the one that used up the last shared window, too, and its place is free, or
-// its owner idle. Only one goroutine may be in here.
+// already, is the first one here, or is the one that used up the last shared window, too, and its
+// place is free, or the owner there idle. Only one goroutine may be in here.
 func (ws *windows) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
 	slot := slotOf(block)
 	cl := (*claim)(ws.claims[slot])
@@ -117,9 +119,10 @@ func (ws *windows) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
 		return p
 	}
 	shared, last := &ws.shared[slot%sharedWindows], &ws.last[slot%sharedWindows]
-	if *last == block && (cl == nil || cl.isIdle()) {
+	if !ws.owned || *last == block && (cl == nil || cl.isIdle()) {
 		p, w := core.Refill(nil, n, ownSize)
 		if w != nil {
+			ws.owned = true
 			atomic.StorePointer(&ws.claims[slot], unsafe.Pointer(&claim{owner: block, window: unsafe.Pointer(w)}))
 		}
 		return p

@@ -121,12 +121,17 @@ func newWindowsTest(t *testing.T) *windowsTest {
 	return &windowsTest{T: t, a: a}
 }
 
-// A block of stack owns windows as soon as it has used up a shared one, and goes on with its own.
+// The first block of stack owns windows; another does as soon as it has used up two shared ones, and
+// goes on with its own.
 func TestWindows_Own(t *testing.T) {
 	test := newWindowsTest(t)
-	const block = 5
+	const first, block = 4, 5
+	test.allocate(16, first)
+	if test.owner(first) != first {
+		t.Error("the first does not own a window")
+	}
 	for n := 0; test.owner(block) == 0; n += 16 {
-		if n > sharedSize {
+		if n > 2*sharedSize {
 			t.Fatalf("owns nothing after %d bytes", n)
 		}
 		test.allocate(16, block)
@@ -155,7 +160,7 @@ func TestWindows_Share(t *testing.T) {
 		test.allocate(32, uintptr(1+i%1000))
 	}
 	for block := range uintptr(1000) {
-		if owner := test.owner(block); owner != 0 {
+		if owner := test.owner(block); owner > 1 {
 			t.Fatalf("block %d owns windows", owner)
 		}
 	}
