@@ -154,7 +154,7 @@ var (
 
 var works = []work{
 	{
-		name: "Calloc", title: "Calloc and Free", pkg: "alloc",
+		name: "Calloc", title: "Calloc and Free", pkg: "alloc", count: 3,
 		about: "A block of zeroes is allocated, written to at both ends and freed, again and again. " +
 			"Two goroutines share the work out in pieces, and the time is that of all over the blocks of " +
 			"all: half the time of one goroutine is perfect.",
