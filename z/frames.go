@@ -18,8 +18,7 @@ func frames(stack []uintptr) []string {
 	pcs := runtime.CallersFrames(slices.Clone(stack))
 	for {
 		f, more := pcs.Next()
-		ours := len(out) == 0 && strings.HasPrefix(f.Function, ourPackage) && !strings.HasSuffix(f.File, "_test.go")
-		if f.Function != "" && f.Function != "runtime.goexit" && !ours {
+		if f.Function != "" && f.Function != "runtime.goexit" && (len(out) > 0 || !isOurs(f)) {
 			out = append(out, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
 		}
 		if !more {
@@ -30,6 +29,11 @@ func frames(stack []uintptr) []string {
 		out = append(out, "a go statement") // `go z.Calloc(n)`, the only call without a caller
 	}
 	return out
+}
+
+// isOurs says whether a call is of this package, its tests left aside.
+func isOurs(f runtime.Frame) bool {
+	return strings.HasPrefix(f.Function, ourPackage) && !strings.HasSuffix(f.File, "_test.go")
 }
 
 func writeStack(out *strings.Builder, stack []string) {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -136,13 +135,14 @@ func (b *profileBuilder) build(sites []c.ProfileSite) *profile.Profile {
 	return p
 }
 
-// stack is that of a site without the functions of zmem in which it begins.
+// stack is that of a site without the functions of zmem in which it begins, but for the last; never
+// empty.
 func (b *profileBuilder) stack(pcs []uintptr) []*profile.Location {
 	var out []*profile.Location
 	frames := runtime.CallersFrames(slices.Clone(pcs))
 	for {
 		f, more := frames.Next()
-		if len(out) > 0 || !strings.HasPrefix(f.Function, ourPackage) {
+		if len(out) > 0 || !more || !isOurs(f) {
 			out = append(out, b.location(f))
 		}
 		if !more {

@@ -106,9 +106,11 @@ func typeWord(i any) uintptr {
 
 // stackBlock is the number of the 2 KiB of stack that the caller's frame stands in, never 0. A
 // goroutine has them to itself, as stacks have a power of two of bytes, no fewer than that, and are
-// aligned to it (runtime/stack.go).
+// aligned to it (runtime/stack.go). With checks of pointers, what they are made of would be put on the
+// heap.
 //
 //go:nosplit
+//go:nocheckptr
 func stackBlock() uintptr {
 	var here byte
 	return uintptr(unsafe.Pointer(&here)) >> 11

@@ -12,43 +12,53 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
-// spin returns whether the stack moved while it waited, without a call.
+// spin returns whether the stack moved while it waited, without a call but that of stackAddress.
 //
 //go:noinline
 func spin(started, stop *uint32) bool {
-	var here byte
-	before := uintptr(unsafe.Pointer(&here))
+	before := stackAddress()
 	atomic.StoreUint32(started, 1)
 	for atomic.LoadUint32(stop) == 0 {
 	}
-	return uintptr(unsafe.Pointer(&here)) != before
+	return stackAddress() != before
 }
 
-// yield is spin with calls.
+// descend returns whether the stack moved in a call that needs more of it.
 //
 //go:noinline
-func yield(started, stop *uint32) bool {
-	var here byte
-	before := uintptr(unsafe.Pointer(&here))
+func descend(started, stop *uint32) bool {
+	before := stackAddress()
 	atomic.StoreUint32(started, 1)
 	for atomic.LoadUint32(stop) == 0 {
 		runtime.Gosched()
 	}
-	return uintptr(unsafe.Pointer(&here)) != before
+	deep(5000)
+	return stackAddress() != before
+}
+
+// stackAddress is where its frame stands.
+//
+//go:nosplit
+//go:nocheckptr
+//go:noinline
+func stackAddress() uintptr {
+	var here byte
+	return uintptr(unsafe.Pointer(&here))
+}
+
+// deep uses more than 256 bytes of stack a level.
+func deep(levels int) byte {
+	var frame [256]byte
+	if levels > 0 {
+		frame[levels%256] = deep(levels - 1)
+	}
+	return frame[levels%255]
 }
 
 // Windows rely on that the runtime moves a goroutine's stack only in calls, even if it preempts the
 // goroutine elsewhere.
 func TestStack_MovesOnlyInCalls(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
-	var deep func(levels int) byte
-	deep = func(levels int) byte {
-		var frame [256]byte
-		if levels > 0 {
-			frame[levels%256] = deep(levels - 1)
-		}
-		return frame[levels%255]
-	}
 	// moved says whether collections, which shrink the stacks that they can, moved that of f.
 	moved := func(f func(started, stop *uint32) bool) bool {
 		var started, stop uint32
@@ -71,8 +81,26 @@ func TestStack_MovesOnlyInCalls(t *testing.T) {
 			t.Fatal("a stack was moved where its goroutine called nothing")
 		}
 	}
-	if !moved(yield) && !moved(yield) && !moved(yield) {
+	if !moved(descend) {
 		t.Error("none was moved in a call either: this test would not notice")
+	}
+}
+
+// stackBlock is that of the stack, and not of something on the heap, however it is built.
+func TestStackBlock_IsOnTheStack(t *testing.T) {
+	here := stackAddress()
+	if block := stackBlock(); block != here>>11 && block != (here+2048)>>11 {
+		t.Errorf("block %#x, but the stack is at %#x", block, here)
+	}
+	var moved uintptr
+	if before := stackBlock(); deep(5000) == 0 {
+		moved = stackBlock() - before
+	}
+	if moved == 0 {
+		t.Error("the same block on another stack")
+	}
+	if n := testing.AllocsPerRun(100, func() { stackBlock() }); n != 0 {
+		t.Errorf("%v allocations on the heap", n)
 	}
 }
 
