@@ -278,11 +278,11 @@ uint64_t zm_allocator_ref(const zm_allocator_t *a);
 zm_allocator_t *zm_allocator_from(uint64_t ref);
 
 /* For those who keep windows of their own, such as the Go package: allocates n bytes, 1 to
- * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is NULL
- * or full, from a new one, of at most `most` bytes or 4 KiB, or a little more, that it puts there.
- * Threads may share a slot; they read it with acquire order, and move the window's counter with
- * atomics. A window that a single thread uses at a time needs none. Reset, trim and release end all
- * windows.
+ * ZM_WINDOW_MAX_ALLOC, as zm_allocator_allocate does, from the window at *slot or, where that is
+ * NULL or full, from a new one, of at most `most` bytes or 4 KiB, or a little more, that it puts
+ * there. Threads may share a slot; they read it with acquire order, and move the window's counter
+ * with atomics. A window that a single thread uses at a time needs none. Reset, trim and release
+ * end all windows.
  */
 void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most);
 
