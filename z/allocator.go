@@ -193,9 +193,9 @@ func (a *Allocator) allocateRest(n, align int, block uintptr) unsafe.Pointer {
 	}
 	var p unsafe.Pointer
 	if small := n + align - 8; small <= c.WindowMaxAlloc {
-		var ok bool
-		if p, ok = a.windows.takeShared(uintptr(small), block); ok {
-			return unsafe.Add(p, padding(p, uintptr(align)))
+		shared, ok := a.windows.takeShared(uintptr(small), block)
+		if ok {
+			return unsafe.Add(shared, padding(shared, uintptr(align)))
 		}
 		p = a.refill(core, uintptr(small), block)
 		p = unsafe.Add(p, padding(p, uintptr(align)))
