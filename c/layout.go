@@ -25,6 +25,7 @@ const (
 // Magazine mirrors the head of zm_magazine_t; block addresses follow it.
 type Magazine struct {
 	next     *Magazine
+	reserved [7]uint64
 	Len, Cap uint32
 }
 
@@ -35,6 +36,8 @@ type Shelf struct {
 
 // Cache mirrors zm_cache_t.
 type Cache struct {
+	Shelves          [NumClasses]Shelf
+	reserved         [6]uint64
 	AllocatedBytes   uint64
 	AllocatedObjects uint64
 	SampleAt         uint64
@@ -43,7 +46,6 @@ type Cache struct {
 	seen             uint64
 	next             *Cache
 	GuardAt          uint64
-	Shelves          [NumClasses]Shelf
 }
 
 // Pop takes the block put in last, or returns nil where there is none.
@@ -196,6 +198,7 @@ const (
 
 	_ = -(unsafe.Sizeof(Magazine{}) ^ C.sizeof_zm_magazine_t)
 	_ = -(unsafe.Offsetof(Magazine{}.next) ^ unsafe.Offsetof(C.zm_magazine_t{}.next))
+	_ = -(unsafe.Offsetof(Magazine{}.reserved) ^ unsafe.Offsetof(C.zm_magazine_t{}.reserved))
 	_ = -(unsafe.Offsetof(Magazine{}.Len) ^ unsafe.Offsetof(C.zm_magazine_t{}.len))
 	_ = -(unsafe.Offsetof(Magazine{}.Cap) ^ unsafe.Offsetof(C.zm_magazine_t{}.cap))
 
@@ -211,6 +214,7 @@ const (
 	_ = -(unsafe.Offsetof(Cache{}.FreedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_objects))
 	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
 	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
+	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
 	_ = -(unsafe.Offsetof(Cache{}.GuardAt) ^ unsafe.Offsetof(C.zm_cache_t{}.guard_at))
 	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
 

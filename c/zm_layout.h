@@ -24,11 +24,19 @@ typedef struct zm_memstats {
 #define ZM_NUM_CLASSES 45  /* size classes */
 #define ZM_SMALL_MAX 65536 /* size of the largest class, in bytes */
 
+/* Whoever allocates or frees goes through a cache and a magazine, and through what begins a page:
+ * the runtime's P, and often the block itself. Addresses of one offset in their pages have to share
+ * a few places in a first-level data cache, and a load waits for a store in flight to such an
+ * address as if it were the same one ("4K aliasing" in Intel's optimization manual). As caches and
+ * magazines may begin a page, too, none of their words that change stands at the start.
+ */
+
 /* A magazine: a bounded stack of free blocks of one class. Behind the struct stand cap addresses;
  * the first len of them are blocks. Its holder, a cache or the depot, owns it and them.
  */
 typedef struct zm_magazine {
     struct zm_magazine *next; /* in a list of the depot */
+    uint64_t reserved[7];     /* fills the line */
     uint32_t len;
     uint32_t cap;
 } zm_magazine_t;
@@ -41,10 +49,12 @@ typedef struct zm_shelf {
     zm_magazine_t *previous; /* changes places with it when that is enough */
 } zm_shelf_t;
 
-/* A cache, used by one thread at a time. The counters fill a cache line, and only ever grow: what
- * is live is the difference, which is negative in a cache that mostly frees.
+/* A cache, used by one thread at a time. The counters only ever grow: what is live is the
+ * difference, which is negative in a cache that mostly frees.
  */
 typedef struct zm_cache {
+    zm_shelf_t shelves[ZM_NUM_CLASSES];
+    uint64_t reserved[6]; /* fills the line; those below fill the last one */
     uint64_t allocated_bytes;
     uint64_t allocated_objects;
     uint64_t sample_at; /* atomic; the allocation that takes allocated_bytes there is sampled; 0: to
@@ -54,7 +64,6 @@ typedef struct zm_cache {
     uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
     struct zm_cache *next; /* in the list of all caches */
     uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: to be set */
-    zm_shelf_t shelves[ZM_NUM_CLASSES];
 } zm_cache_t;
 
 /* ---- Allocators; see allocator.c ------------------------------------------------------------ */
