@@ -17,8 +17,8 @@ type node struct{ val, _ uintptr }
 // round is after how many allocations of a goroutine everything is freed: 1 MiB.
 const round = 1 << 16
 
-// piece is how many of them a goroutine does at a time.
-const piece = 1 << 11
+// leastPiece is how many of them a goroutine does at a time, at least.
+const leastPiece = 1 << 8
 
 // arena is what one implementation does. Each function allocates n times, one after the other, and
 // writes to what it got; one that is nil is something that the implementation does not have.
@@ -54,28 +54,31 @@ func goroutineCounts() []int {
 	return slices.Compact([]int{1, min(2, procs), procs})
 }
 
-// inRounds has goroutines allocate n times together. They share out a round in pieces, as parallel
-// loops do, so that one that the machine holds up does less rather than have the others wait. For
-// each round, each of them calls begin, which returns what to allocate with and what to call at the
-// end. When a round is done, one of them calls between, before the next. They wait for each other
-// without going to sleep, which would take longer than a round.
+// inRounds has goroutines allocate n times together. They share out a round in pieces, so that one that
+// the machine holds up does less rather than have the others wait. For each round, each of them calls
+// begin, which returns what to allocate with and what to call at the end. When a round is done, one of
+// them calls between, before the next. They wait for each other without going to sleep, which would
+// take longer than a round.
 func inRounds(goroutines, n int, begin func() (allocate func(n int), done func()), between func()) {
 	each := goroutines * round
-	var taken, arrived, released atomic.Int64
+	var left, arrived, released atomic.Int64
+	left.Store(int64(min(n, each)))
 	one := func() {
-		for turn, left := int64(1), n; left > 0; turn, left = turn+1, left-each {
+		for turn, rest := int64(1), n-each; ; turn, rest = turn+1, rest-each {
 			allocate, done := begin()
-			end := int64(min(left, each))
-			for at := taken.Add(piece) - piece; at < end; at = taken.Add(piece) - piece {
-				allocate(int(min(piece, end-at)))
+			for k := takePiece(&left, goroutines); k > 0; k = takePiece(&left, goroutines) {
+				allocate(k)
 			}
 			done()
 			if arrived.Add(1) == turn*int64(goroutines) {
-				taken.Store(0)
+				left.Store(int64(min(rest, each)))
 				between()
 				released.Store(turn)
 			}
 			for released.Load() < turn {
+			}
+			if rest <= 0 {
+				return
 			}
 		}
 	}
@@ -89,6 +92,22 @@ func inRounds(goroutines, n int, begin func() (allocate func(n int), done func()
 	}
 	one()
 	wg.Wait()
+}
+
+// takePiece takes a share of what is left for goroutines to do, and returns its size; 0 at the end.
+// Pieces get smaller, as with OpenMP's schedule(guided): few at first, for each costs the goroutines a
+// word that they share, and at the end so small that all are done at about the same time.
+func takePiece(left *atomic.Int64, goroutines int) int {
+	for {
+		n := left.Load()
+		if n <= 0 {
+			return 0
+		}
+		piece := min(n, max(leastPiece, n/int64(2*goroutines)))
+		if left.CompareAndSwap(n, n-piece) {
+			return int(piece)
+		}
+	}
 }
 
 // simply is what a goroutine does that takes nothing of its own; nil where there is no allocate.
