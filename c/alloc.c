@@ -18,15 +18,20 @@ typedef struct shard {
 } shard_t;
 
 static shard_t shards[SHARDS];
-static atomic_uint dealt;               /* shards given out so far */
-static _Thread_local unsigned my_shard; /* its number + 1; 0: none yet */
+
+unsigned zm__thread(void)
+{
+    static atomic_uint threads;
+    static _Thread_local unsigned number; /* + 1; 0: none yet */
+    if (number == 0)
+        number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+    return number - 1;
+}
 
 /* In this thread's shard. */
 void zm__count(uint64_t bytes, uint64_t objects)
 {
-    if (my_shard == 0)
-        my_shard = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % SHARDS + 1;
-    shard_t *s = &shards[my_shard - 1];
+    shard_t *s = &shards[zm__thread() % SHARDS];
     atomic_fetch_add_explicit(&s->bytes, (int64_t)bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->objects, (int64_t)objects, memory_order_relaxed);
 }
@@ -229,6 +234,5 @@ int zm_return_memory(void)
     if (!b)
         return ZM_EBACKEND;
     zm_depot_trim(true);
-    zm__sampled_trim();
     return b->purge();
 }

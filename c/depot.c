@@ -260,6 +260,7 @@ bool zm_depot_trim(bool all)
 {
     const zm__backend_t *b = zm__backend();
     bool any = trim_classes(all);
+    zm__sampled_trim();
     if (b)
         b->settle();
     return any;

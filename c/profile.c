@@ -19,7 +19,7 @@
 
 #include "zm_internal.h"
 
-#define MAX_RECORDS ((size_t)1 << 20) /* 85 MiB, as tables are at least three eighths full */
+#define MAX_RECORDS ((size_t)1 << 20) /* of all shards: 85 MiB, as tables are 3/8 full at least */
 
 const size_t zm__max_sites = (size_t)1 << 16; /* 41 MiB */
 
@@ -32,7 +32,6 @@ static shard_t shards[ZM__SHARDS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static _Atomic uint64_t current_rate;
-static atomic_size_t num_records;
 static atomic_size_t num_outside; /* records of blocks that are not in the range of sampled.c */
 static atomic_uint_fast64_t dropped, crowded;
 
@@ -127,7 +126,6 @@ static bool take_out(shard_t *shard, uintptr_t block)
         return false;
     count(r, -1);
     zm__record_remove(&shard->records, r);
-    atomic_fetch_sub(&num_records, 1);
     return true;
 }
 
@@ -139,9 +137,8 @@ bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *sit
     /* A large block that was freed with a small size has left its record behind. */
     if (take_out(shard, r.block))
         atomic_fetch_sub(&num_outside, 1);
-    bool ok = atomic_load(&num_records) < MAX_RECORDS && zm__record_add(&shard->records, r);
+    bool ok = shard->records.len < MAX_RECORDS / ZM__SHARDS && zm__record_add(&shard->records, r);
     if (ok) {
-        atomic_fetch_add(&num_records, 1);
         if (!zm__is_sampled(p))
             atomic_fetch_add(&num_outside, 1);
         count(&r, 1);

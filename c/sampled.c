@@ -4,10 +4,10 @@
  * sees by a subtraction and a comparison whether there is more to do (as GWP-ASan does; Serebryany
  * et al., 2023). The range is cut into spans. A span that is in use is readable and writable,
  * belongs to one size class, and has a stack of its free blocks beside it, in memory of our own:
- * nobody's use after free gets at that. A span without a live block goes back to the system, except
- * for the last one of its class.
- *
- * One lock is over all of it: it is taken once a sample.
+ * nobody's use after free gets at that. Spans belong to lanes, to which threads are dealt in turn,
+ * so that threads that sample at once seldom wait for a lock, or for a block that another's
+ * processor has in its cache. A span without a live block goes back to the system, except for the
+ * last one of its class and lane, which stays until zm__sampled_trim.
  */
 #include <pthread.h>
 #include <string.h>
@@ -18,10 +18,14 @@
 
 #define SPAN ((size_t)1 << 18) /* bytes; a multiple of the page size and of every alignment */
 #define MAX_SPANS ((size_t)(SIZE_MAX > 0xffffffffu ? 65536 : 256)) /* 16 GiB, or 64 MiB */
+#define LANES 8
 #define RLIMIT_SHARE 16 /* at most such a part of the address space that the process may have */
 
+typedef struct lane lane_t;
+
 typedef struct span {
-    struct span *next, *prev; /* in the list of those of its class that have room */
+    struct span *next, *prev; /* in its lane's list of those of its class that have room */
+    lane_t *lane;
     unsigned char *base;
     unsigned cls;
     uint32_t live;   /* blocks that are handed out */
@@ -30,17 +34,25 @@ typedef struct span {
     uint16_t free[]; /* their numbers */
 } span_t;
 
+struct lane {
+    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock; /* of the lane and its spans */
+    span_t *roomy[ZM_NUM_CLASSES];
+};
+
 zm__sampled_t zm__sampled;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static lane_t lanes[LANES];
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows; after that of a lane */
 static span_t *spans[MAX_SPANS];
 static size_t num_spans; /* that the range has */
 static size_t lowest;    /* below it all spans are in use */
-static span_t *roomy[ZM_NUM_CLASSES];
 
 static void reserve(void)
 {
+    for (size_t i = 0; i < LANES; i++)
+        pthread_mutex_init(&lanes[i].lock, NULL);
     size_t size = MAX_SPANS * SPAN;
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / RLIMIT_SHARE < size)
@@ -75,11 +87,12 @@ static bool has_room(const span_t *s)
 
 static void link_span(span_t *s)
 {
+    span_t **list = &s->lane->roomy[s->cls];
     s->prev = NULL;
-    s->next = roomy[s->cls];
+    s->next = *list;
     if (s->next)
         s->next->prev = s;
-    roomy[s->cls] = s;
+    *list = s;
 }
 
 static void unlink_span(const span_t *s)
@@ -87,42 +100,67 @@ static void unlink_span(const span_t *s)
     if (s->prev)
         s->prev->next = s->next;
     else
-        roomy[s->cls] = s->next;
+        s->lane->roomy[s->cls] = s->next;
     if (s->next)
         s->next->prev = s->prev;
 }
 
-/* A span for a class, linked; NULL where there is none left, or no memory. */
-static span_t *span_new(unsigned cls)
+/* Finds a place for a span in the range; false where there is none left. */
+static bool place_span(span_t *s)
 {
+    pthread_mutex_lock(&lock);
     while (lowest < num_spans && spans[lowest])
         lowest++;
-    if (lowest == num_spans)
-        return NULL;
+    bool found = lowest < num_spans;
+    if (found) {
+        spans[lowest] = s;
+        s->base = (unsigned char *)zm__sampled.base + lowest * SPAN;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static size_t index_of(const void *p)
+{
+    return ((uintptr_t)p - zm__sampled.base) / SPAN;
+}
+
+static void unplace_span(const span_t *s)
+{
+    size_t i = index_of(s->base);
+    pthread_mutex_lock(&lock);
+    spans[i] = NULL;
+    lowest = i < lowest ? i : lowest;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A span for a class, linked; NULL where there is no place, or no memory. */
+static span_t *span_new(lane_t *lane, unsigned cls)
+{
     span_t *s = zm__meta_calloc(sizeof *s + blocks_of(cls) * sizeof s->free[0]);
     if (!s)
         return NULL;
-    s->base = (unsigned char *)zm__sampled.base + lowest * SPAN;
+    s->lane = lane;
     s->cls = cls;
-    if (mprotect(s->base, SPAN, PROT_READ | PROT_WRITE) != 0) {
-        zm__meta_free(s);
-        return NULL;
+    bool placed = place_span(s);
+    if (placed && mprotect(s->base, SPAN, PROT_READ | PROT_WRITE) == 0) {
+        link_span(s);
+        return s;
     }
-    spans[lowest] = s;
-    link_span(s);
-    return s;
+    if (placed)
+        unplace_span(s);
+    zm__meta_free(s);
+    return NULL;
 }
 
 /* Gives a span without live blocks back. Should the system refuse, it stays readable. */
 static void span_free(span_t *s)
 {
-    size_t i = (size_t)(s->base - (unsigned char *)zm__sampled.base) / SPAN;
     unlink_span(s);
     zm__unpoison(s->base, SPAN);
     (void)mmap(s->base, SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
                -1, 0);
-    spans[i] = NULL;
-    lowest = i < lowest ? i : lowest;
+    unplace_span(s);
     zm__meta_free(s);
 }
 
@@ -139,8 +177,9 @@ void *zm__sampled_calloc(size_t n, size_t align)
     unsigned cls = zm__class_of(size);
     if (!zm__charge(zm__class_size(cls)))
         return NULL;
-    pthread_mutex_lock(&lock);
-    span_t *s = roomy[cls] ? roomy[cls] : span_new(cls);
+    lane_t *lane = &lanes[zm__thread() % LANES];
+    pthread_mutex_lock(&lane->lock);
+    span_t *s = lane->roomy[cls] ? lane->roomy[cls] : span_new(lane, cls);
     unsigned char *p = NULL;
     if (s) {
         uint32_t i = s->nfree > 0 ? s->free[--s->nfree] : s->carved++;
@@ -149,7 +188,7 @@ void *zm__sampled_calloc(size_t n, size_t align)
         if (!has_room(s))
             unlink_span(s);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lane->lock);
     if (!p) {
         zm__uncharge(zm__class_size(cls));
         return NULL;
@@ -176,17 +215,12 @@ unsigned char *zm__sampled_take(size_t n)
     return p;
 }
 
-/* The span of a live block. */
-static span_t *span_of(const void *p)
-{
-    return spans[((uintptr_t)p - zm__sampled.base) / SPAN];
-}
-
 void zm__sampled_free(void *p)
 {
-    pthread_mutex_lock(&lock);
-    span_t *s = span_of(p);
+    span_t *s = spans[index_of(p)]; /* stays as long as p is live */
+    lane_t *lane = s->lane;
     size_t size = zm__class_size(s->cls);
+    pthread_mutex_lock(&lane->lock);
     zm__unpoison(p, size);
     zm__poison(p, size);
     if (!has_room(s))
@@ -194,7 +228,7 @@ void zm__sampled_free(void *p)
     s->free[s->nfree++] = (uint16_t)((size_t)((unsigned char *)p - s->base) / size);
     if (--s->live == 0 && (s->next || s->prev))
         span_free(s);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lane->lock);
     zm__uncharge(size);
 }
 
@@ -203,7 +237,7 @@ size_t zm__sampled_usable_size(const void *p)
     if (zm__is_guarded(p))
         return zm__guard_usable_size(p);
     pthread_mutex_lock(&lock);
-    const span_t *s = span_of(p);
+    const span_t *s = spans[index_of(p)];
     size_t size = s ? zm__class_size(s->cls) : 0;
     pthread_mutex_unlock(&lock);
     return size;
@@ -211,13 +245,17 @@ size_t zm__sampled_usable_size(const void *p)
 
 void zm__sampled_trim(void)
 {
-    pthread_mutex_lock(&lock);
-    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
-        for (span_t *s = roomy[cls], *next; s; s = next) {
-            next = s->next;
-            if (s->live == 0)
-                span_free(s);
+    if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) == 0)
+        return; /* there are no lanes yet */
+    for (lane_t *lane = lanes; lane < lanes + LANES; lane++) {
+        pthread_mutex_lock(&lane->lock);
+        for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+            for (span_t *s = lane->roomy[cls], *next; s; s = next) {
+                next = s->next;
+                if (s->live == 0)
+                    span_free(s);
+            }
         }
+        pthread_mutex_unlock(&lane->lock);
     }
-    pthread_mutex_unlock(&lock);
 }

@@ -111,6 +111,9 @@ static inline void **zm__blocks(zm_magazine_t *m)
  */
 void zm__count(uint64_t bytes, uint64_t objects);
 
+/* This thread's number, by which threads are dealt to shards: they are numbered in turn. */
+unsigned zm__thread(void);
+
 /* As zm_calloc_batch, except that what is in the blocks is not cleared. */
 int zm__alloc_batch(size_t n, void **out, size_t len);
 

@@ -53,6 +53,9 @@ var implementations = []implementation{
 		about: "`calloc` and `free` of the same jemalloc in a loop in C: the floor",
 	},
 	{
+		name: "registers", label: "additions in registers", kind: floor, about: "no memory at all",
+	},
+	{
 		name: "go", label: "Go heap", kind: heap, chart: true,
 		about: "`make` and `new`, in a small process with `GOGC` at its default: an idle collector; " +
 			"`bytes.Buffer`; `slices.SortFunc` on pointers to byte slices",
@@ -153,6 +156,13 @@ var (
 )
 
 var works = []work{
+	{
+		name: "Processors", title: "What the machine gives", pkg: "alloc", count: 3, against: []string{},
+		about: "Four additions in registers, which nothing but the processor can hold up. Where two goroutines " +
+			"do not take half the time of one, they did not have two processors: those of a virtual machine " +
+			"may be two threads of one core, now and then. No work scales better than this.",
+		impls: []string{"registers"},
+	},
 	{
 		name: "Calloc", title: "Calloc and Free", pkg: "alloc", count: 3,
 		about: "A block of zeroes is allocated, written to at both ends and freed, again and again. " +
