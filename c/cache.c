@@ -32,7 +32,7 @@ zm_cache_t *zm_cache_new(void)
     if (!k)
         return NULL;
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
-        k->shelves[i] = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
+        k->shelves[i] = (zm_shelf_t){.loaded = &zm_no_magazine, .previous = &zm_no_magazine};
     k->next = atomic_load_explicit(&caches, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&caches, &k->next, k, memory_order_release,
                                                   memory_order_relaxed))
@@ -40,11 +40,21 @@ zm_cache_t *zm_cache_new(void)
     return k;
 }
 
+/* Puts m in the place of the loaded magazine, and returns that. */
+static zm_magazine_t *load_magazine(zm_shelf_t *s, zm_magazine_t *m)
+{
+    zm_magazine_t *unloaded = s->loaded;
+    if (unloaded != &zm_no_magazine)
+        unloaded->len = s->len;
+    s->loaded = m;
+    s->len = m->len;
+    s->cap = m->cap;
+    return unloaded;
+}
+
 static void swap(zm_shelf_t *s)
 {
-    zm_magazine_t *m = s->loaded;
-    s->loaded = s->previous;
-    s->previous = m;
+    s->previous = load_magazine(s, s->previous);
 }
 
 static bool sample_due(const zm_cache_t *k, size_t n)
@@ -80,18 +90,15 @@ void *zm_cache_calloc(zm_cache_t *k, size_t n)
     }
     unsigned cls = zm__class_of(n);
     zm_shelf_t *s = &k->shelves[cls];
-    if (s->loaded->len == 0)
+    if (s->len == 0)
         swap(s);
-    if (s->loaded->len == 0) {
-        zm_magazine_t *spent = s->loaded;
-        s->loaded = &zm_no_magazine;
-        zm_magazine_t *m = zm_depot_full(cls, spent);
+    if (s->len == 0) {
+        zm_magazine_t *m = zm_depot_full(cls, load_magazine(s, &zm_no_magazine));
         if (!m)
             return NULL;
-        s->loaded = m;
+        load_magazine(s, m);
     }
-    zm_magazine_t *m = s->loaded;
-    void *p = zm__blocks(m)[--m->len];
+    void *p = zm__blocks(s->loaded)[--s->len];
     add(&k->allocated_bytes, n);
     add(&k->allocated_objects, 1);
     zm__unpoison(p, n);
@@ -108,21 +115,18 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
     }
     unsigned cls = zm__class_of(n);
     zm_shelf_t *s = &k->shelves[cls];
-    if (s->loaded->len == s->loaded->cap)
+    if (s->len == s->cap)
         swap(s);
-    if (s->loaded->len == s->loaded->cap) {
-        zm_magazine_t *full = s->loaded;
-        s->loaded = &zm_no_magazine;
-        zm_magazine_t *m = zm_depot_empty(cls, full);
+    if (s->len == s->cap) {
+        zm_magazine_t *m = zm_depot_empty(cls, load_magazine(s, &zm_no_magazine));
         if (!m) {
             zm_free(p, n);
             return;
         }
-        s->loaded = m;
+        load_magazine(s, m);
     }
-    zm_magazine_t *m = s->loaded;
     zm__poison(p, n); /* the rest of it still is */
-    zm__blocks(m)[m->len++] = p;
+    zm__blocks(s->loaded)[s->len++] = p;
     add(&k->freed_bytes, n);
     add(&k->freed_objects, 1);
 }
@@ -131,9 +135,9 @@ void zm_cache_drain(zm_cache_t *k)
 {
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         zm_shelf_t *s = &k->shelves[cls];
-        zm_depot_put(cls, s->loaded);
+        zm_depot_put(cls, load_magazine(s, &zm_no_magazine));
         zm_depot_put(cls, s->previous);
-        *s = (zm_shelf_t){&zm_no_magazine, &zm_no_magazine};
+        s->previous = &zm_no_magazine;
     }
 }
 

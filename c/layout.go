@@ -32,42 +32,59 @@ type Magazine struct {
 // Shelf mirrors zm_shelf_t.
 type Shelf struct {
 	Loaded, Previous *Magazine
+	Len, Cap         uint32
+	reserved         uint64
 }
 
 // Cache mirrors zm_cache_t.
 type Cache struct {
-	Shelves          [NumClasses]Shelf
+	next             *Cache
+	seen             uint64
 	reserved         [6]uint64
+	Shelves          [NumClasses]Shelf
+	reservedToo      [4]uint64
 	AllocatedBytes   uint64
 	AllocatedObjects uint64
 	SampleAt         uint64
+	GuardAt          uint64
 	FreedBytes       uint64
 	FreedObjects     uint64
-	seen             uint64
-	next             *Cache
-	GuardAt          uint64
+	reservedLast     [2]uint64
 }
 
 // Pop takes the block put in last, or returns nil where there is none.
-func (m *Magazine) Pop() unsafe.Pointer {
-	n := m.Len
+func (s *Shelf) Pop() unsafe.Pointer {
+	n := s.Len
 	if n == 0 {
 		return nil
 	}
-	m.Len = n - 1
-	return *(*unsafe.Pointer)(m.slot(n - 1))
+	s.Len = n - 1
+	return *(*unsafe.Pointer)(s.Loaded.slot(n - 1))
 }
 
 // Push puts a block in, or returns false where there is no room. It is stored as a number: the
 // write barrier, which a pointer would go through, is for the Go heap.
-func (m *Magazine) Push(p unsafe.Pointer) bool {
-	n := m.Len
-	if n == m.Cap {
+func (s *Shelf) Push(p unsafe.Pointer) bool {
+	n := s.Len
+	if n == s.Cap {
 		return false
 	}
-	*(*uintptr)(m.slot(n)) = uintptr(p)
-	m.Len = n + 1
+	*(*uintptr)(s.Loaded.slot(n)) = uintptr(p)
+	s.Len = n + 1
 	return true
+}
+
+// Swap has the two magazines change places.
+func (s *Shelf) Swap() { s.Previous = s.Load(s.Previous) }
+
+// Load puts m in the place of the loaded magazine, and returns that.
+func (s *Shelf) Load(m *Magazine) (unloaded *Magazine) {
+	unloaded = s.Loaded
+	if unloaded != NoMagazine {
+		unloaded.Len = s.Len
+	}
+	s.Loaded, s.Len, s.Cap = m, m.Len, m.Cap
+	return unloaded
 }
 
 func (m *Magazine) slot(i uint32) unsafe.Pointer {
@@ -205,18 +222,23 @@ const (
 	_ = -(unsafe.Sizeof(Shelf{}) ^ C.sizeof_zm_shelf_t)
 	_ = -(unsafe.Offsetof(Shelf{}.Loaded) ^ unsafe.Offsetof(C.zm_shelf_t{}.loaded))
 	_ = -(unsafe.Offsetof(Shelf{}.Previous) ^ unsafe.Offsetof(C.zm_shelf_t{}.previous))
+	_ = -(unsafe.Offsetof(Shelf{}.Len) ^ unsafe.Offsetof(C.zm_shelf_t{}.len))
+	_ = -(unsafe.Offsetof(Shelf{}.Cap) ^ unsafe.Offsetof(C.zm_shelf_t{}.cap))
+	_ = -(unsafe.Offsetof(Shelf{}.reserved) ^ unsafe.Offsetof(C.zm_shelf_t{}.reserved))
 
 	_ = -(unsafe.Sizeof(Cache{}) ^ C.sizeof_zm_cache_t)
+	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
+	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
+	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
+	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
+	_ = -(unsafe.Offsetof(Cache{}.reservedToo) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved_too))
 	_ = -(unsafe.Offsetof(Cache{}.AllocatedBytes) ^ unsafe.Offsetof(C.zm_cache_t{}.allocated_bytes))
 	_ = -(unsafe.Offsetof(Cache{}.AllocatedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.allocated_objects))
 	_ = -(unsafe.Offsetof(Cache{}.SampleAt) ^ unsafe.Offsetof(C.zm_cache_t{}.sample_at))
+	_ = -(unsafe.Offsetof(Cache{}.GuardAt) ^ unsafe.Offsetof(C.zm_cache_t{}.guard_at))
 	_ = -(unsafe.Offsetof(Cache{}.FreedBytes) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_bytes))
 	_ = -(unsafe.Offsetof(Cache{}.FreedObjects) ^ unsafe.Offsetof(C.zm_cache_t{}.freed_objects))
-	_ = -(unsafe.Offsetof(Cache{}.seen) ^ unsafe.Offsetof(C.zm_cache_t{}.seen))
-	_ = -(unsafe.Offsetof(Cache{}.next) ^ unsafe.Offsetof(C.zm_cache_t{}.next))
-	_ = -(unsafe.Offsetof(Cache{}.reserved) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved))
-	_ = -(unsafe.Offsetof(Cache{}.GuardAt) ^ unsafe.Offsetof(C.zm_cache_t{}.guard_at))
-	_ = -(unsafe.Offsetof(Cache{}.Shelves) ^ unsafe.Offsetof(C.zm_cache_t{}.shelves))
+	_ = -(unsafe.Offsetof(Cache{}.reservedLast) ^ unsafe.Offsetof(C.zm_cache_t{}.reserved_last))
 
 	_ = -(unsafe.Sizeof(Window{}) ^ C.sizeof_zm_window_t)
 	_ = -(unsafe.Offsetof(Window{}.Used) ^ unsafe.Offsetof(C.zm_window_t{}.used))

@@ -42,28 +42,34 @@ typedef struct zm_magazine {
 } zm_magazine_t;
 
 /* The magazines of one class in a cache; never NULL: where there is none it is zm_no_magazine,
- * which is empty and full at once.
+ * which is empty and full at once. The length and the capacity of the loaded one stand here, so
+ * that it is touched no more than where the block is; its own length is out of date.
  */
 typedef struct zm_shelf {
     zm_magazine_t *loaded;   /* taken from and put to */
     zm_magazine_t *previous; /* changes places with it when that is enough */
+    uint32_t len;
+    uint32_t cap;
+    uint64_t reserved; /* two fill a line */
 } zm_shelf_t;
 
 /* A cache, used by one thread at a time. The counters only ever grow: what is live is the
  * difference, which is negative in a cache that mostly frees.
  */
 typedef struct zm_cache {
+    struct zm_cache *next; /* in the list of all caches */
+    uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
+    uint64_t reserved[6];  /* fills the line */
     zm_shelf_t shelves[ZM_NUM_CLASSES];
-    uint64_t reserved[6]; /* fills the line; those below fill the last one */
+    uint64_t reserved_too[4]; /* fills the line; those below fill the last one */
     uint64_t allocated_bytes;
     uint64_t allocated_objects;
     uint64_t sample_at; /* atomic; the allocation that takes allocated_bytes there is sampled; 0: to
                            be set by the next one */
+    uint64_t guard_at;  /* atomic; allocated_objects from which the next is guarded; 0: to be set */
     uint64_t freed_bytes;
     uint64_t freed_objects;
-    uint64_t seen;         /* what zm_cache_idle saw when it was last asked */
-    struct zm_cache *next; /* in the list of all caches */
-    uint64_t guard_at; /* atomic; allocated_objects from which the next is guarded; 0: to be set */
+    uint64_t reserved_last[2];
 } zm_cache_t;
 
 /* ---- Allocators; see allocator.c ------------------------------------------------------------ */

@@ -70,10 +70,10 @@ func alloc(f call, n int, tag []string) ([]byte, error) {
 // allocCached takes n zero bytes from the pinned cache k.
 func allocCached(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
 	s := &k.Shelves[class]
-	p := s.Loaded.Pop()
+	p := s.Pop()
 	if p == nil {
-		s.Loaded, s.Previous = s.Previous, s.Loaded
-		if p = s.Loaded.Pop(); p == nil {
+		s.Swap()
+		if p = s.Pop(); p == nil {
 			return allocExchange(f, k, class, n, tag)
 		}
 	}
@@ -98,9 +98,9 @@ func freeCached(p unsafe.Pointer, n uintptr) {
 		}
 	}
 	s := &k.Shelves[class]
-	if !s.Loaded.Push(p) {
-		s.Loaded, s.Previous = s.Previous, s.Loaded
-		if !s.Loaded.Push(p) {
+	if !s.Push(p) {
+		s.Swap()
+		if !s.Push(p) {
 			freeExchange(k, class, p, n)
 			return
 		}
@@ -166,9 +166,7 @@ func countFree(k pinned, n uintptr) {
 //
 //go:noinline
 func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
-	s := &k.Shelves[class]
-	spent := s.Loaded
-	s.Loaded = c.NoMagazine
+	spent := k.Shelves[class].Load(c.NoMagazine)
 	unpin(k)
 
 	m := c.DepotFull(class, spent)
@@ -179,13 +177,14 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 		c.DepotPut(class, m)
 		return allocDirect(f, n, tag)
 	}
-	p := m.Pop()
-	countAlloc(k, uintptr(n))
-	if s = &k.Shelves[class]; s.Loaded.Len == 0 {
-		s.Loaded, m = m, s.Loaded
+	s := &k.Shelves[class]
+	if s.Len == 0 {
+		m = s.Load(m)
 	} else if s.Previous.Len == 0 {
 		s.Previous, m = m, s.Previous
 	}
+	p := s.Pop()
+	countAlloc(k, uintptr(n))
 	unpin(k)
 	putAway(class, m)
 	return cleared(p, n), nil
@@ -195,9 +194,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 //
 //go:noinline
 func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
-	s := &k.Shelves[class]
-	full := s.Loaded
-	s.Loaded = c.NoMagazine
+	full := k.Shelves[class].Load(c.NoMagazine)
 	unpin(k)
 
 	m := c.DepotEmpty(class, full)
@@ -210,13 +207,14 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 		c.Free(p, n)
 		return
 	}
-	m.Push(p)
-	countFree(k, n)
-	if s = &k.Shelves[class]; s.Loaded.Len == s.Loaded.Cap {
-		s.Loaded, m = m, s.Loaded
+	s := &k.Shelves[class]
+	if s.Len == s.Cap {
+		m = s.Load(m)
 	} else if s.Previous.Len == s.Previous.Cap {
 		s.Previous, m = m, s.Previous
 	}
+	s.Push(p)
+	countFree(k, n)
 	unpin(k)
 	putAway(class, m)
 }

@@ -51,17 +51,18 @@ func freeBlock(p unsafe.Pointer, n uintptr) { freeFast(p, n) }
 
 // What fast_amd64.s is to know, in bytes.
 const (
-	offsetofLoaded           = unsafe.Offsetof(c.Cache{}.Shelves) + unsafe.Offsetof(c.Shelf{}.Loaded)
+	offsetofShelves          = unsafe.Offsetof(c.Cache{}.Shelves)
 	offsetofAllocatedBytes   = unsafe.Offsetof(c.Cache{}.AllocatedBytes)
 	offsetofAllocatedObjects = unsafe.Offsetof(c.Cache{}.AllocatedObjects)
 	offsetofSampleAt         = unsafe.Offsetof(c.Cache{}.SampleAt)
 	offsetofGuardAt          = unsafe.Offsetof(c.Cache{}.GuardAt)
 	offsetofFreedBytes       = unsafe.Offsetof(c.Cache{}.FreedBytes)
 	offsetofFreedObjects     = unsafe.Offsetof(c.Cache{}.FreedObjects)
-	offsetofLen              = unsafe.Offsetof(c.Magazine{}.Len)
-	offsetofCap              = unsafe.Offsetof(c.Magazine{}.Cap)
+	offsetofLoaded           = unsafe.Offsetof(c.Shelf{}.Loaded)
+	offsetofLen              = unsafe.Offsetof(c.Shelf{}.Len)
+	offsetofCap              = unsafe.Offsetof(c.Shelf{}.Cap)
 	sizeofMagazine           = unsafe.Sizeof(c.Magazine{})
-	log2SizeofShelf          = 4
+	log2SizeofShelf          = 5
 	smallMax                 = c.SmallMax
 
 	_ = -(unsafe.Sizeof(c.Shelf{}) ^ 1<<log2SizeofShelf) // does not compile where they differ

@@ -44,7 +44,7 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ n+0(FP), DX
 	SHELF(DX, CX, AX)
 	CACHE(BX, AX)
-	MOVQ const_offsetofLoaded(BX)(CX*1), SI
+	LEAQ const_offsetofShelves(BX)(CX*1), SI
 	MOVQ const_offsetofAllocatedBytes(BX), R8
 	ADDQ DX, R8
 	CMPQ R8, const_offsetofSampleAt(BX)
@@ -57,7 +57,8 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	JCS  slow
 
 	// The block is out.
-	MOVQ const_sizeofMagazine(SI)(DI*8), AX
+	MOVQ const_offsetofLoaded(SI), R10
+	MOVQ const_sizeofMagazine(R10)(DI*8), AX
 	MOVL DI, const_offsetofLen(SI)
 	MOVQ R8, const_offsetofAllocatedBytes(BX)
 	INCQ R9
@@ -116,12 +117,13 @@ TEXT ·freeFast(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ n+8(FP), DX
 	SHELF(DX, CX, AX)
 	CACHE(BX, AX)
-	MOVQ const_offsetofLoaded(BX)(CX*1), SI
+	LEAQ const_offsetofShelves(BX)(CX*1), SI
 	MOVL const_offsetofLen(SI), DI
 	CMPL DI, const_offsetofCap(SI)
 	JEQ  slow
 	PREFETCHT0 (R8) // callocFast will clear it next
-	MOVQ R8, const_sizeofMagazine(SI)(DI*8)
+	MOVQ const_offsetofLoaded(SI), R10
+	MOVQ R8, const_sizeofMagazine(R10)(DI*8)
 	INCL DI
 	MOVL DI, const_offsetofLen(SI)
 	ADDQ DX, const_offsetofFreedBytes(BX)

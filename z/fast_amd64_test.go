@@ -69,7 +69,7 @@ func TestFast_LeavesSamplesAlone(t *testing.T) {
 		t.Error("the block is not sampled")
 	}
 	k = repin()
-	loaded := k.Shelves[classOf(32)].Loaded.Len
+	loaded := k.Shelves[classOf(32)].Len
 	if k.SampleAt <= at {
 		t.Errorf("SampleAt is %d, and was %d", k.SampleAt, at)
 	}
@@ -77,7 +77,7 @@ func TestFast_LeavesSamplesAlone(t *testing.T) {
 	Free(b)
 	k = repin()
 	defer unpin(k)
-	if k.Shelves[classOf(32)].Loaded.Len != loaded {
+	if k.Shelves[classOf(32)].Len != loaded {
 		t.Error("the block is in a magazine")
 	}
 }
