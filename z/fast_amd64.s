@@ -77,17 +77,29 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVUPS X0, -16(CX)
 	CMPQ   DX, $32
 	JBE    done
+	MOVUPS X0, 16(AX)
 	MOVUPS X0, -32(CX)
+	CMPQ   DX, $64
+	JBE    done
+	MOVUPS X0, 32(AX)
+	MOVUPS X0, 48(AX)
+	MOVUPS X0, -48(CX)
+	MOVUPS X0, -64(CX)
+	CMPQ   DX, $128
+	JBE    done
 	CMPQ   DX, $2048          // from where runtime.memclrNoHeapPointers does so, too
 	JAE    clearMany
-	SUBQ   $32, CX
+	SUBQ   $64, CX
+	ADDQ   $64, AX
 
-clear32:
+clear64:
 	MOVUPS X0, (AX)
 	MOVUPS X0, 16(AX)
-	ADDQ   $32, AX
+	MOVUPS X0, 32(AX)
+	MOVUPS X0, 48(AX)
+	ADDQ   $64, AX
 	CMPQ   AX, CX
-	JCS    clear32
+	JCS    clear64
 
 done:
 	RET
