@@ -66,7 +66,7 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ AX, ret+32(FP)
 
 	// It is at least as large as its class, so that clearing may go on to the next multiple of 8 or
-	// 16 bytes while n is small; beyond, the last bytes come first, and the others may overlap them.
+	// 16 bytes while n is small; beyond, stores from both ends overlap.
 	CMPQ   DX, $8
 	JBE    clear8
 	PXOR   X0, X0
