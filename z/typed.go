@@ -168,9 +168,9 @@ func checkType(call string, p any) {
 	}
 	t := reflect.TypeOf(p).Elem()
 	if path, field := goPointerIn(t, cmp.Or(t.Name(), "struct")); field == t {
-		panic(fmt.Sprintf("z: %s: %s would hold Go memory", call, t))
+		panic(fmt.Sprintf("z: %s: %s would hold Go memory", call, typeName(t)))
 	} else if field != nil {
-		panic(fmt.Sprintf("z: %s: %s is %s, which would hold Go memory", call, path, field))
+		panic(fmt.Sprintf("z: %s: %s is %s, which would hold Go memory", call, path, typeName(field)))
 	}
 	atomic.StoreUintptr(placeOf(typeWord(p)), typeWord(p))
 	if at := firstOf(t.Size()); *at.Load() == nil {
@@ -178,6 +178,9 @@ func checkType(call string, p any) {
 		at.Store(&known)
 	}
 }
+
+// typeName is what a program calls t. Package reflect does not know whether it said byte or uint8.
+func typeName(t reflect.Type) string { return strings.ReplaceAll(t.String(), "[]uint8", "[]byte") }
 
 // goPointerIn finds the first field of a t, which is called path, that would hold a Go pointer, and
 // its type; nil where there is none.

@@ -79,7 +79,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		fs.PrintDefaults()
 	}
 	fs.IntVar(&o.n, "n", 10_000_000, "`number` of records")
-	fs.Var(&o.cap, "cap", "`size` beyond which the records are in a file; 0: never (default 1 GiB)")
+	fs.Var(&o.cap, "cap", "`size` beyond which the records are in a file; 0: never")
 	fs.StringVar(&o.dir, "dir", os.TempDir(), "`folder` for that file, on a disk")
 	fs.Uint64Var(&o.seed, "seed", 1, "`number` that the random keys follow from")
 	fs.BoolVar(&o.quiet, "quiet", false, "print the table at the end and nothing else")
