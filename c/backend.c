@@ -67,10 +67,15 @@ const char *zm_backends(void)
     return names;
 }
 
-void *zm__meta_calloc(size_t n)
+void *zm__meta_calloc_aligned(size_t n, size_t align)
 {
     const zm__backend_t *b = zm__backend();
-    return b && n <= ZM_MAX_SIZE ? b->calloc(n, ZM__CACHE_LINE) : NULL;
+    return b && n <= ZM_MAX_SIZE ? b->calloc(n, align) : NULL;
+}
+
+void *zm__meta_calloc(size_t n)
+{
+    return zm__meta_calloc_aligned(n, ZM__CACHE_LINE);
 }
 
 void zm__meta_free(void *p)

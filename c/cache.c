@@ -13,6 +13,12 @@
 
 #include "zm_internal.h"
 
+/* A cache begins at a multiple of this, so that its lines stand where zm_layout.h wants them in
+ * their pages.
+ */
+#define CACHE_ALIGN 2048
+_Static_assert(sizeof(zm_cache_t) <= CACHE_ALIGN, "a cache reaches into another's place");
+
 static _Atomic(zm_cache_t *) caches;
 
 /* Counters have one writer at a time, and readers at any time. */
@@ -28,7 +34,7 @@ static void add(uint64_t *counter, uint64_t n)
 
 zm_cache_t *zm_cache_new(void)
 {
-    zm_cache_t *k = zm__meta_calloc(sizeof *k);
+    zm_cache_t *k = zm__meta_calloc_aligned(sizeof *k, CACHE_ALIGN);
     if (!k)
         return NULL;
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
@@ -40,8 +46,8 @@ zm_cache_t *zm_cache_new(void)
     return k;
 }
 
-/* Puts m in the place of the loaded magazine, and returns that. */
-static zm_magazine_t *load_magazine(zm_shelf_t *s, zm_magazine_t *m)
+/* Puts m in the place of the loaded magazine, and returns that, whose length is right again. */
+static zm_magazine_t *exchange(zm_shelf_t *s, zm_magazine_t *m)
 {
     zm_magazine_t *unloaded = s->loaded;
     if (unloaded != &zm_no_magazine)
@@ -54,7 +60,7 @@ static zm_magazine_t *load_magazine(zm_shelf_t *s, zm_magazine_t *m)
 
 static void swap(zm_shelf_t *s)
 {
-    s->previous = load_magazine(s, s->previous);
+    s->previous = exchange(s, s->previous);
 }
 
 static bool sample_due(const zm_cache_t *k, size_t n)
@@ -93,10 +99,10 @@ void *zm_cache_calloc(zm_cache_t *k, size_t n)
     if (s->len == 0)
         swap(s);
     if (s->len == 0) {
-        zm_magazine_t *m = zm_depot_full(cls, load_magazine(s, &zm_no_magazine));
+        zm_magazine_t *m = zm_depot_full(cls, exchange(s, &zm_no_magazine));
         if (!m)
             return NULL;
-        load_magazine(s, m);
+        exchange(s, m);
     }
     void *p = zm__blocks(s->loaded)[--s->len];
     add(&k->allocated_bytes, n);
@@ -118,12 +124,12 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
     if (s->len == s->cap)
         swap(s);
     if (s->len == s->cap) {
-        zm_magazine_t *m = zm_depot_empty(cls, load_magazine(s, &zm_no_magazine));
+        zm_magazine_t *m = zm_depot_empty(cls, exchange(s, &zm_no_magazine));
         if (!m) {
             zm_free(p, n);
             return;
         }
-        load_magazine(s, m);
+        exchange(s, m);
     }
     zm__poison(p, n); /* the rest of it still is */
     zm__blocks(s->loaded)[s->len++] = p;
@@ -135,7 +141,7 @@ void zm_cache_drain(zm_cache_t *k)
 {
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         zm_shelf_t *s = &k->shelves[cls];
-        zm_depot_put(cls, load_magazine(s, &zm_no_magazine));
+        zm_depot_put(cls, exchange(s, &zm_no_magazine));
         zm_depot_put(cls, s->previous);
         s->previous = &zm_no_magazine;
     }

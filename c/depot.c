@@ -260,7 +260,7 @@ bool zm_depot_trim(bool all)
 {
     const zm__backend_t *b = zm__backend();
     bool any = trim_classes(all);
-    zm__sampled_trim();
+    any = zm__sampled_trim(all) || any;
     if (b)
         b->settle();
     return any;

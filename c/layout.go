@@ -25,8 +25,8 @@ const (
 // Magazine mirrors the head of zm_magazine_t; block addresses follow it.
 type Magazine struct {
 	next     *Magazine
-	reserved [7]uint64
 	Len, Cap uint32
+	reserved [6]uint64
 }
 
 // Shelf mirrors zm_shelf_t.
@@ -75,10 +75,10 @@ func (s *Shelf) Push(p unsafe.Pointer) bool {
 }
 
 // Swap has the two magazines change places.
-func (s *Shelf) Swap() { s.Previous = s.Load(s.Previous) }
+func (s *Shelf) Swap() { s.Previous = s.Exchange(s.Previous) }
 
-// Load puts m in the place of the loaded magazine, and returns that.
-func (s *Shelf) Load(m *Magazine) (unloaded *Magazine) {
+// Exchange puts m in the place of the loaded magazine, and returns that, whose length is right again.
+func (s *Shelf) Exchange(m *Magazine) (unloaded *Magazine) {
 	unloaded = s.Loaded
 	if unloaded != NoMagazine {
 		unloaded.Len = s.Len

@@ -19,7 +19,7 @@
 
 #include "zm_internal.h"
 
-#define MAX_RECORDS ((size_t)1 << 20) /* of all shards: 85 MiB, as tables are 3/8 full at least */
+#define MAX_RECORDS ((size_t)1 << 14) /* of a shard; 64 MiB in all */
 
 const size_t zm__max_sites = (size_t)1 << 16; /* 41 MiB */
 
@@ -137,7 +137,7 @@ bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *sit
     /* A large block that was freed with a small size has left its record behind. */
     if (take_out(shard, r.block))
         atomic_fetch_sub(&num_outside, 1);
-    bool ok = shard->records.len < MAX_RECORDS / ZM__SHARDS && zm__record_add(&shard->records, r);
+    bool ok = shard->records.len < MAX_RECORDS && zm__record_add(&shard->records, r);
     if (ok) {
         if (!zm__is_sampled(p))
             atomic_fetch_add(&num_outside, 1);

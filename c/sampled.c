@@ -4,10 +4,10 @@
  * sees by a subtraction and a comparison whether there is more to do (as GWP-ASan does; Serebryany
  * et al., 2023). The range is cut into spans. A span that is in use is readable and writable,
  * belongs to one size class, and has a stack of its free blocks beside it, in memory of our own:
- * nobody's use after free gets at that. Spans belong to lanes, to which threads are dealt in turn,
+ * nobody's use after free gets at that. Spans belong to shards, to which threads are dealt in turn,
  * so that threads that sample at once seldom wait for a lock, or for a block that another's
  * processor has in its cache. A span without a live block goes back to the system, except for the
- * last one of its class and lane, which stays until zm__sampled_trim.
+ * last one of its class and shard, which stays until zm__sampled_trim.
  */
 #include <pthread.h>
 #include <string.h>
@@ -18,41 +18,43 @@
 
 #define SPAN ((size_t)1 << 18) /* bytes; a multiple of the page size and of every alignment */
 #define MAX_SPANS ((size_t)(SIZE_MAX > 0xffffffffu ? 65536 : 256)) /* 16 GiB, or 64 MiB */
-#define LANES 8
+#define SHARDS 8
 #define RLIMIT_SHARE 16 /* at most such a part of the address space that the process may have */
 
-typedef struct lane lane_t;
+typedef struct shard shard_t;
 
 typedef struct span {
-    struct span *next, *prev; /* in its lane's list of those of its class that have room */
-    lane_t *lane;
+    struct span *next, *prev; /* in its shard's list of those of its class that have room */
+    shard_t *shard;
     unsigned char *base;
     unsigned cls;
     uint32_t live;   /* blocks that are handed out */
     uint32_t carved; /* blocks that ever were */
     uint32_t nfree;  /* carved, but not handed out */
+    bool used;       /* a block was handed out since the last trim */
     uint16_t free[]; /* their numbers */
 } span_t;
 
-struct lane {
-    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock; /* of the lane and its spans */
+struct shard {
+    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock; /* of the shard and its spans */
     span_t *roomy[ZM_NUM_CLASSES];
 };
 
 zm__sampled_t zm__sampled;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static lane_t lanes[LANES];
+static shard_t shards[SHARDS];
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows; after that of a lane */
+/* Of what follows. Who takes it may hold a shard's, but not the other way round. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static span_t *spans[MAX_SPANS];
 static size_t num_spans; /* that the range has */
 static size_t lowest;    /* below it all spans are in use */
 
 static void reserve(void)
 {
-    for (size_t i = 0; i < LANES; i++)
-        pthread_mutex_init(&lanes[i].lock, NULL);
+    for (size_t i = 0; i < SHARDS; i++)
+        pthread_mutex_init(&shards[i].lock, NULL);
     size_t size = MAX_SPANS * SPAN;
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / RLIMIT_SHARE < size)
@@ -87,7 +89,7 @@ static bool has_room(const span_t *s)
 
 static void link_span(span_t *s)
 {
-    span_t **list = &s->lane->roomy[s->cls];
+    span_t **list = &s->shard->roomy[s->cls];
     s->prev = NULL;
     s->next = *list;
     if (s->next)
@@ -100,7 +102,7 @@ static void unlink_span(const span_t *s)
     if (s->prev)
         s->prev->next = s->next;
     else
-        s->lane->roomy[s->cls] = s->next;
+        s->shard->roomy[s->cls] = s->next;
     if (s->next)
         s->next->prev = s->prev;
 }
@@ -135,12 +137,12 @@ static void unplace_span(const span_t *s)
 }
 
 /* A span for a class, linked; NULL where there is no place, or no memory. */
-static span_t *span_new(lane_t *lane, unsigned cls)
+static span_t *span_new(shard_t *shard, unsigned cls)
 {
     span_t *s = zm__meta_calloc(sizeof *s + blocks_of(cls) * sizeof s->free[0]);
     if (!s)
         return NULL;
-    s->lane = lane;
+    s->shard = shard;
     s->cls = cls;
     bool placed = place_span(s);
     if (placed && mprotect(s->base, SPAN, PROT_READ | PROT_WRITE) == 0) {
@@ -164,6 +166,25 @@ static void span_free(span_t *s)
     zm__meta_free(s);
 }
 
+/* A block of a class, dirty; NULL where there is none. */
+static unsigned char *take(unsigned cls)
+{
+    shard_t *shard = &shards[zm__thread() % SHARDS];
+    unsigned char *p = NULL;
+    pthread_mutex_lock(&shard->lock);
+    span_t *s = shard->roomy[cls] ? shard->roomy[cls] : span_new(shard, cls);
+    if (s) {
+        uint32_t i = s->nfree > 0 ? s->free[--s->nfree] : s->carved++;
+        p = s->base + i * zm__class_size(cls);
+        s->live++;
+        s->used = true;
+        if (!has_room(s))
+            unlink_span(s);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return p;
+}
+
 void *zm__sampled_calloc(size_t n, size_t align)
 {
     size_t size = n;
@@ -177,18 +198,9 @@ void *zm__sampled_calloc(size_t n, size_t align)
     unsigned cls = zm__class_of(size);
     if (!zm__charge(zm__class_size(cls)))
         return NULL;
-    lane_t *lane = &lanes[zm__thread() % LANES];
-    pthread_mutex_lock(&lane->lock);
-    span_t *s = lane->roomy[cls] ? lane->roomy[cls] : span_new(lane, cls);
-    unsigned char *p = NULL;
-    if (s) {
-        uint32_t i = s->nfree > 0 ? s->free[--s->nfree] : s->carved++;
-        p = s->base + i * zm__class_size(cls);
-        s->live++;
-        if (!has_room(s))
-            unlink_span(s);
-    }
-    pthread_mutex_unlock(&lane->lock);
+    unsigned char *p = take(cls);
+    if (!p && zm__sampled_trim(true)) /* other classes' and shards' spans may have had the room */
+        p = take(cls);
     if (!p) {
         zm__uncharge(zm__class_size(cls));
         return NULL;
@@ -201,6 +213,7 @@ unsigned char *zm__sampled_take(size_t n)
 {
     unsigned char *p = NULL;
     size_t count = (n + SPAN - 1) / SPAN;
+    zm__sampled_trim(true);
     pthread_mutex_lock(&lock);
     if (zm__sampled_reserve() && count <= num_spans / 4) {
         bool in_use = false;
@@ -218,9 +231,9 @@ unsigned char *zm__sampled_take(size_t n)
 void zm__sampled_free(void *p)
 {
     span_t *s = spans[index_of(p)]; /* stays as long as p is live */
-    lane_t *lane = s->lane;
+    shard_t *shard = s->shard;
     size_t size = zm__class_size(s->cls);
-    pthread_mutex_lock(&lane->lock);
+    pthread_mutex_lock(&shard->lock);
     zm__unpoison(p, size);
     zm__poison(p, size);
     if (!has_room(s))
@@ -228,7 +241,7 @@ void zm__sampled_free(void *p)
     s->free[s->nfree++] = (uint16_t)((size_t)((unsigned char *)p - s->base) / size);
     if (--s->live == 0 && (s->next || s->prev))
         span_free(s);
-    pthread_mutex_unlock(&lane->lock);
+    pthread_mutex_unlock(&shard->lock);
     zm__uncharge(size);
 }
 
@@ -243,19 +256,25 @@ size_t zm__sampled_usable_size(const void *p)
     return size;
 }
 
-void zm__sampled_trim(void)
+bool zm__sampled_trim(bool all)
 {
+    bool any = false;
     if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) == 0)
-        return; /* there are no lanes yet */
-    for (lane_t *lane = lanes; lane < lanes + LANES; lane++) {
-        pthread_mutex_lock(&lane->lock);
+        return false; /* there are no shards yet */
+    for (shard_t *shard = shards; shard < shards + SHARDS; shard++) {
+        pthread_mutex_lock(&shard->lock);
         for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
-            for (span_t *s = lane->roomy[cls], *next; s; s = next) {
+            for (span_t *s = shard->roomy[cls], *next; s; s = next) {
                 next = s->next;
-                if (s->live == 0)
+                if (s->live == 0 && (all || !s->used)) {
                     span_free(s);
+                    any = true;
+                } else {
+                    s->used = false;
+                }
             }
         }
-        pthread_mutex_unlock(&lane->lock);
+        pthread_mutex_unlock(&shard->lock);
     }
+    return any;
 }

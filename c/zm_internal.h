@@ -74,6 +74,7 @@ const zm__backend_t *zm__backend(void);
  * counted; NULL when out of memory.
  */
 void *zm__meta_calloc(size_t n);
+void *zm__meta_calloc_aligned(size_t n, size_t align); /* align: ZM__CACHE_LINE or more */
 void zm__meta_free(void *p);
 
 /* ---- class.c ------------------------------------------------------------------------------ */
@@ -374,8 +375,10 @@ size_t zm__sampled_usable_size(const void *p);
  */
 unsigned char *zm__sampled_take(size_t n);
 
-/* Gives back all spans that have no live block. */
-void zm__sampled_trim(void);
+/* Gives back the spans without a live block that were not needed since the last call, or all of
+ * them. Returns whether there were any.
+ */
+bool zm__sampled_trim(bool all);
 
 /* ---- profile.c, profile_leak.c -------------------------------------------------------------- */
 

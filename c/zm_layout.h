@@ -27,23 +27,26 @@ typedef struct zm_memstats {
 /* Whoever allocates or frees goes through a cache and a magazine, and through what begins a page:
  * the runtime's P, and often the block itself. Addresses of one offset in their pages have to share
  * a few places in a first-level data cache, and a load waits for a store in flight to such an
- * address as if it were the same one ("4K aliasing" in Intel's optimization manual). As caches and
- * magazines may begin a page, too, none of their words that change stands at the start.
+ * address as if it were the same one ("4K aliasing" in Intel's optimization manual). So nothing
+ * that such a call changes stands in the first line of a cache, or of a magazine, which may begin a
+ * page, too. (Where in a page a magazine that does not has the address of a block is left to
+ * chance.)
  */
 
 /* A magazine: a bounded stack of free blocks of one class. Behind the struct stand cap addresses;
- * the first len of them are blocks. Its holder, a cache or the depot, owns it and them.
+ * the first len of them are blocks, unless it is loaded: then its shelf has the length. Its holder,
+ * a cache or the depot, owns it and them.
  */
 typedef struct zm_magazine {
     struct zm_magazine *next; /* in a list of the depot */
-    uint64_t reserved[7];     /* fills the line */
     uint32_t len;
     uint32_t cap;
+    uint64_t reserved[6]; /* fills the line */
 } zm_magazine_t;
 
 /* The magazines of one class in a cache; never NULL: where there is none it is zm_no_magazine,
  * which is empty and full at once. The length and the capacity of the loaded one stand here, so
- * that it is touched no more than where the block is; its own length is out of date.
+ * that it is touched no more than where the block is.
  */
 typedef struct zm_shelf {
     zm_magazine_t *loaded;   /* taken from and put to */

@@ -208,9 +208,9 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent);
 zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full);
 void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
 
-/* Gives back to the backend the blocks that the depot has not needed since the last call, or all
- * of them, and to the system what is kept for sampled blocks. Returns whether the depot had any.
- * Allocating does it by itself before it gives up.
+/* Gives back what the depot, and the part of memory in which sampled blocks lie, have not needed
+ * since the last call, or all that nobody has. Returns whether there was any. Allocating does it by
+ * itself before it gives up.
  */
 bool zm_depot_trim(bool all);
 

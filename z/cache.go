@@ -166,7 +166,7 @@ func countFree(k pinned, n uintptr) {
 //
 //go:noinline
 func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
-	spent := k.Shelves[class].Load(c.NoMagazine)
+	spent := k.Shelves[class].Exchange(c.NoMagazine)
 	unpin(k)
 
 	m := c.DepotFull(class, spent)
@@ -179,11 +179,11 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 	}
 	s := &k.Shelves[class]
 	if s.Len == 0 {
-		m = s.Load(m)
+		m = s.Exchange(m)
 	} else if s.Previous.Len == 0 {
 		s.Previous, m = m, s.Previous
 	}
-	p := s.Pop()
+	p := s.Pop() // there is one: in m, or in what was loaded meanwhile
 	countAlloc(k, uintptr(n))
 	unpin(k)
 	putAway(class, m)
@@ -194,7 +194,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 //
 //go:noinline
 func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
-	full := k.Shelves[class].Load(c.NoMagazine)
+	full := k.Shelves[class].Exchange(c.NoMagazine)
 	unpin(k)
 
 	m := c.DepotEmpty(class, full)
@@ -209,11 +209,11 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 	}
 	s := &k.Shelves[class]
 	if s.Len == s.Cap {
-		m = s.Load(m)
+		m = s.Exchange(m)
 	} else if s.Previous.Len == s.Previous.Cap {
 		s.Previous, m = m, s.Previous
 	}
-	s.Push(p)
+	s.Push(p) // there is room: in m, or in what was loaded meanwhile
 	countFree(k, n)
 	unpin(k)
 	putAway(class, m)

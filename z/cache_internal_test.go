@@ -4,6 +4,8 @@ package z
 
 import (
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -11,25 +13,40 @@ import (
 )
 
 // The counters and the countdowns share one cache line, apart from all else, and no shelf straddles two.
-// Nothing that changes is in the first line of a cache, which may begin a page: see zm_layout.h.
-func TestCache_CountersFillOneCacheLine(t *testing.T) {
+// Nothing that a call changes is in the first line of a page: see zm_layout.h.
+func TestCache_Layout(t *testing.T) {
 	var k c.Cache
-	if size, line := unsafe.Sizeof(k), unsafe.Offsetof(k.AllocatedBytes); line%64 != 0 || size != line+64 {
-		t.Errorf("the counters begin at %d of %d bytes", line, size)
+	const line, page = 64, 4096
+	counters, shelves := unsafe.Offsetof(k.AllocatedBytes), unsafe.Offsetof(k.Shelves)
+	if size := unsafe.Sizeof(k); counters%line != 0 || size != counters+line {
+		t.Errorf("the counters begin at %d of %d bytes", counters, size)
 	}
-	if off, size := unsafe.Offsetof(k.Shelves), unsafe.Sizeof(c.Shelf{}); off != 64 || 64%size != 0 {
-		t.Errorf("shelves of %d bytes begin at %d", size, off)
+	if size := unsafe.Sizeof(c.Shelf{}); shelves%line != 0 || line%size != 0 {
+		t.Errorf("shelves of %d bytes begin at %d", size, shelves)
 	}
-	if size := unsafe.Sizeof(c.Magazine{}); size < 64 {
+	if size := unsafe.Sizeof(c.Magazine{}); size != line {
 		t.Errorf("the blocks of a magazine begin at %d", size)
 	}
-	b := Calloc(8) // so that there is a cache
-	defer Free(b)
-	p := repin()
-	at := uintptr(unsafe.Pointer(&p.AllocatedBytes))
-	unpin(p)
-	if at%64 != 0 {
-		t.Errorf("the counters are at %#x", at)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Add(1)
+		go func() { // on as many Ps as there may be
+			defer wg.Done()
+			for range 1000 {
+				Free(Calloc(8))
+			}
+		}()
+	}
+	wg.Wait()
+	for i := range caches {
+		k := uintptr(atomic.LoadPointer(&caches[i]))
+		if k == 0 {
+			continue
+		}
+		if k%line != 0 || (k+shelves)%page < line || (k+counters)%page < line || k/page != (k+counters)/page {
+			t.Errorf("cache %d is at %#x", i, k)
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ clear8:
 	MOVQ $0, (AX)
 	RET
 
-clearMany:
+clearMany: // the last bytes, less than a word, are clear by now
 	MOVQ AX, DI
 	MOVQ DX, CX
 	SHRQ $3, CX

@@ -210,6 +210,23 @@ static void test_spans(void **state)
     zm_free(p, 100);
 }
 
+/* What was needed since the last trim stays, but for a trim of all. */
+static void test_trim(void **state)
+{
+    (void)state;
+    zm_depot_trim(true);
+    assert_false(zm_depot_trim(true));
+    zm_free(sample(100, 0, 1, 1), 100);
+    assert_false(zm_depot_trim(false));
+    assert_true(zm_depot_trim(false));
+    assert_false(zm_depot_trim(false));
+    zm_free(sample(100, 0, 1, 1), 100);
+    assert_true(zm_depot_trim(true));
+    void *p = sample(100, 0, 1, 1);
+    assert_false(zm_depot_trim(true));
+    zm_free(p, 100);
+}
+
 /* ---- Numbers -------------------------------------------------------------------------------- */
 
 /* Allocates `count` blocks of n bytes through a cache and frees every other one; the profile is to
@@ -293,6 +310,7 @@ int main(void)
         cmocka_unit_test_teardown(test_added, check_none_left),
         cmocka_unit_test_teardown(test_stale_record, check_none_left),
         cmocka_unit_test_teardown(test_spans, check_none_left),
+        cmocka_unit_test_teardown(test_trim, check_none_left),
         cmocka_unit_test_teardown(test_estimates, check_none_left),
         cmocka_unit_test_teardown(test_rates, check_none_left),
     };

@@ -3,6 +3,7 @@
 /* test_profile_limit.c: sampling under a limit on the address space. (AddressSanitizer itself takes
  * more than any such limit.)
  */
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include "test.h"
@@ -58,12 +59,39 @@ static bool small_child(const void *arg)
     return true;
 }
 
+static void *sample_every_class(void *arg)
+{
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+        zm_free(sample(zm_class_size(cls)), zm_class_size(cls));
+    }
+    return arg;
+}
+
+/* What other threads and classes do not need makes room. */
+static bool crowded_child(const void *arg)
+{
+    (void)arg;
+    struct rlimit limit = {(rlim_t)1 << 29, (rlim_t)1 << 29}; /* 128 spans */
+    MUST(setrlimit(RLIMIT_AS, &limit) == 0);
+    MUST(zm_profile_set_rate(1) == ZM_OK);
+    for (int i = 0; i < 16; i++) {
+        pthread_t thread;
+        MUST(pthread_create(&thread, NULL, sample_every_class, NULL) == 0);
+        MUST(pthread_join(thread, NULL) == 0);
+    }
+    zm_profile_stats_t stats;
+    zm_profile_stats(&stats);
+    MUST(stats.crowded == 0 && stats.dropped == 0 && stats.records == 0);
+    return true;
+}
+
 /* The range is small then, or there is none. */
 static void test_address_space(void **state)
 {
     (void)state;
     assert_true(in_child(tight_child, NULL));
     assert_true(in_child(small_child, NULL));
+    assert_true(in_child(crowded_child, NULL));
 }
 
 int main(void)

@@ -225,7 +225,7 @@ static void sampled_disturb(void *self, rng_t *rng)
     zm_profile_stats_t stats;
     zm_profile_stats(&stats);
     if (rng_below(rng, 4) == 0)
-        zm__sampled_trim();
+        zm__sampled_trim(true);
     cache_disturb(self, rng);
 }
 

@@ -159,8 +159,8 @@ var works = []work{
 	{
 		name: "Processors", title: "What the machine gives", pkg: "alloc", count: 3, against: []string{},
 		about: "Four additions in registers, which nothing but the processor can hold up. Where two goroutines " +
-			"do not take half the time of one, they did not have two processors: those of a virtual machine " +
-			"may be two threads of one core, now and then. No work scales better than this.",
+			"do not take half the time of one, they did not have two cores: the processors of a virtual machine " +
+			"may be two threads of one, now and then. What keeps the processor busy scales no better then.",
 		impls: []string{"registers"},
 	},
 	{

@@ -5,17 +5,17 @@ import (
 	"testing"
 )
 
-// BenchmarkProcessors adds numbers up in registers: how much faster two goroutines are here says how
-// much faster any work can become.
+// BenchmarkProcessors adds numbers up in registers: how much faster two goroutines are here says whether
+// they have two cores.
 func BenchmarkProcessors(b *testing.B) {
 	b.Run("impl=registers", func(b *testing.B) {
-		for _, g := range goroutineCounts() {
-			b.Run(fmt.Sprintf("goroutines=%d", g), func(b *testing.B) {
+		for _, goroutines := range goroutineCounts() {
+			b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
 				sums := make([]struct {
 					sum uint64
-					_   [7]uint64
-				}, g)
-				spread(g, b.N, func(g, _, iters int) { sums[g].sum += addUp(iters) })
+					_   [7]uint64 // a cache line each
+				}, goroutines)
+				spread(goroutines, b.N, func(g, _, iters int) { sums[g].sum += addUp(iters) })
 			})
 		}
 	})
@@ -25,9 +25,12 @@ func BenchmarkProcessors(b *testing.B) {
 //
 //go:noinline
 func addUp(n int) uint64 {
-	var a, b, c, d uint64
+	var a, b, c, d uint64 = 1, 2, 3, 4
 	for i := range uint64(n) {
-		a, b, c, d = a+i, b+^i, c+2*i, d+i/2
+		a += i
+		b += i
+		c += i
+		d += i
 	}
 	return a ^ b ^ c ^ d
 }

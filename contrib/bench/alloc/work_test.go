@@ -117,7 +117,8 @@ func goroutineCounts() []int {
 
 // spread shares n iterations out among goroutines, and waits for all. Each runs work for a piece of
 // them at a time, as in a parallel loop, so that one that the machine holds up does less rather than
-// have the others wait; done is how many it has done before. With one it is work itself.
+// have the others wait; done is how many it has done before. n is large here, so that the end of the
+// last piece does not matter. With one goroutine it is work itself.
 func spread(goroutines, n int, work func(g, done, iters int)) {
 	if goroutines == 1 {
 		work(0, 0, n)

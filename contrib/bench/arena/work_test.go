@@ -17,7 +17,7 @@ type node struct{ val, _ uintptr }
 // round is after how many allocations of a goroutine everything is freed: 1 MiB.
 const round = 1 << 16
 
-// leastPiece is how many of them a goroutine does at a time, at least.
+// leastPiece is how many of them a goroutine does at a time, at least, as long as there are so many.
 const leastPiece = 1 << 8
 
 // arena is what one implementation does. Each function allocates n times, one after the other, and
