@@ -18,6 +18,14 @@
 #define MAGAZINE_MAX 128               /* and are at most so many */
 #define MAGAZINE_MIN 2                 /* but at least so many */
 #define KEEP_BYTES ((size_t)32 << 20)
+#define SLAB_BYTES ((size_t)65536) /* of the largest slab */
+
+/* Magazines are made a slab at a time: of one where there are few, of more where the depot has
+ * many, whose pages the system then finds together. A slab goes when all of its magazines have.
+ */
+typedef struct zm_slab {
+    _Alignas(ZM__CACHE_LINE) atomic_size_t live;
+} slab_t;
 
 typedef struct depot {
     _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
@@ -109,14 +117,36 @@ static void push_full(unsigned cls, zm_magazine_t *m)
     atomic_fetch_add_explicit(&kept, magazine_bytes(cls), memory_order_relaxed);
 }
 
-/* An empty magazine of our own making, or NULL. */
-static zm_magazine_t *magazine_new(unsigned cls)
+/* An empty magazine of our own making, or NULL; and up to most - 1 others for the depot. */
+static zm_magazine_t *magazine_new(unsigned cls, size_t most)
 {
     size_t cap = magazine_cap(cls);
-    zm_magazine_t *m = zm__meta_calloc(sizeof *m + cap * sizeof(void *));
-    if (m)
+    size_t size = sizeof(zm_magazine_t) + cap * sizeof(void *);
+    size = (size + ZM__CACHE_LINE - 1) / ZM__CACHE_LINE * ZM__CACHE_LINE;
+    size_t n = clamp(most, 1, (SLAB_BYTES - sizeof(slab_t)) / size);
+    size_t bytes = sizeof(slab_t) + n * size;
+    slab_t *slab = zm__meta_calloc(bytes);
+    if (!slab)
+        return NULL;
+    if (n > 1)
+        zm__map_populate(slab, bytes);
+    slab->live = n;
+    zm_magazine_t *m = NULL;
+    while (n-- > 0) {
+        m = (zm_magazine_t *)((char *)(slab + 1) + n * size);
         m->cap = (uint32_t)cap;
+        m->slab = slab;
+        if (n > 0)
+            zm_depot_put(cls, m);
+    }
     return m;
+}
+
+static void magazine_free(zm_magazine_t *m)
+{
+    slab_t *slab = m->slab;
+    if (atomic_fetch_sub(&slab->live, 1) == 1)
+        zm__meta_free(slab);
 }
 
 /* Fills an empty magazine from the backend, as far as there is memory and the limit allows. What
@@ -165,7 +195,7 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
     if (m)
         return m;
 
-    m = spent ? spent : magazine_new(cls);
+    m = spent ? spent : magazine_new(cls, 1);
     if (!m)
         return NULL;
     int err = magazine_fill(cls, m);
@@ -182,6 +212,7 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
     depot_t *d = depot_of(cls);
     bool keep = !oversized(cls, full);
     pthread_mutex_lock(&d->lock);
+    size_t many = d->nfull / 8;
     bool room = full == &zm_no_magazine || (keep && has_room(cls));
     zm_magazine_t *m = room ? pop(&d->empty) : NULL;
     if (m && full != &zm_no_magazine)
@@ -190,7 +221,7 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
     if (m)
         return m;
 
-    m = room ? magazine_new(cls) : NULL;
+    m = room ? magazine_new(cls, many) : NULL;
     if (full == &zm_no_magazine)
         return m;
     if (m) {
@@ -238,7 +269,7 @@ static bool trim(unsigned cls, bool all)
     while ((m = pop(&gone))) {
         any = any || m->len > 0;
         magazine_flush(cls, m);
-        zm__meta_free(m);
+        magazine_free(m);
     }
     return any;
 }

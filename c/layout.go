@@ -26,7 +26,8 @@ const (
 type Magazine struct {
 	next     *Magazine
 	Len, Cap uint32
-	reserved [6]uint64
+	slab     uintptr
+	reserved [5]uint64
 }
 
 // Shelf mirrors zm_shelf_t.
@@ -215,6 +216,7 @@ const (
 
 	_ = -(unsafe.Sizeof(Magazine{}) ^ C.sizeof_zm_magazine_t)
 	_ = -(unsafe.Offsetof(Magazine{}.next) ^ unsafe.Offsetof(C.zm_magazine_t{}.next))
+	_ = -(unsafe.Offsetof(Magazine{}.slab) ^ unsafe.Offsetof(C.zm_magazine_t{}.slab))
 	_ = -(unsafe.Offsetof(Magazine{}.reserved) ^ unsafe.Offsetof(C.zm_magazine_t{}.reserved))
 	_ = -(unsafe.Offsetof(Magazine{}.Len) ^ unsafe.Offsetof(C.zm_magazine_t{}.len))
 	_ = -(unsafe.Offsetof(Magazine{}.Cap) ^ unsafe.Offsetof(C.zm_magazine_t{}.cap))

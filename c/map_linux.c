@@ -61,6 +61,17 @@ void zm__map_free(void *p, size_t n)
     munmap(p, n);
 }
 
+void zm__map_populate(void *p, size_t n)
+{
+#ifdef MADV_POPULATE_WRITE /* Linux 5.14 */
+    size_t before = (uintptr_t)p % zm__map_round(1);
+    madvise((char *)p - before, before + n, MADV_POPULATE_WRITE);
+#else
+    (void)p;
+    (void)n;
+#endif
+}
+
 int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause)
 {
     *fd = zm__file_open(dir, O_TMPFILE | O_EXCL | O_RDWR, 0600);

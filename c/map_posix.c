@@ -30,6 +30,12 @@ void zm__map_free(void *p, size_t n)
     munmap(p, n);
 }
 
+void zm__map_populate(void *p, size_t n)
+{
+    (void)p;
+    (void)n;
+}
+
 int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause)
 {
     return zm__file_tmp_named(dir, fd, cause);

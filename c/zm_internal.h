@@ -153,6 +153,9 @@ void *zm__map_new(int fd, size_t n);
 void *zm__map_grow(void *p, size_t old, size_t n, int fd);
 void zm__map_free(void *p, size_t n);
 
+/* Has the system find the pages of memory that is about to be written to all at once, if it can. */
+void zm__map_populate(void *p, size_t n);
+
 /* ZM_ENOMEM or ZM_ESYS by errno, after a system call that failed; fills in cause if it is not NULL.
  */
 int zm__sys_error(const char *call, zm_cause_t *cause);

@@ -41,7 +41,8 @@ typedef struct zm_magazine {
     struct zm_magazine *next; /* in a list of the depot */
     uint32_t len;
     uint32_t cap;
-    uint64_t reserved[6]; /* fills the line */
+    struct zm_slab *slab; /* the memory that it is part of; the depot's */
+    uint64_t reserved[5]; /* fills the line */
 } zm_magazine_t;
 
 /* The magazines of one class in a cache; never NULL: where there is none it is zm_no_magazine,
