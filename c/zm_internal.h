@@ -4,8 +4,11 @@
  *   backend     the allocator below us: libc's or jemalloc
  *   size class  one of the sizes that small requests are rounded up to; see class.c
  *   magazine    a bounded stack of free blocks of one size class; see depot.c
+ *   slab        memory of several magazines; see depot.c
  *   depot       where caches exchange empty magazines for full ones and back; see depot.c
  *   cache       magazines for one thread at a time, to allocate from without a lock; see cache.c
+ *   shelf       the two magazines of one size class in a cache
+ *   span        memory of sampled blocks of one size class; see sampled.c
  *   Allocator   many small blocks that are freed together; see allocator.c
  *   chunk       a large block that an Allocator carves
  *   window      a piece of a chunk that threads allocate from without its lock
