@@ -15,7 +15,7 @@
 #include "zm_internal.h"
 
 #define MAGAZINE_BYTES ((size_t)32768) /* the blocks of one magazine hold at most so much */
-#define MAGAZINE_MAX 128               /* and are at most so many */
+#define MAGAZINE_MAX 512               /* and are at most so many */
 #define MAGAZINE_MIN 2                 /* but at least so many */
 #define KEEP_BYTES ((size_t)32 << 20)
 #define SLAB_BYTES ((size_t)65536) /* of the largest slab */

@@ -65,15 +65,17 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ R9, const_offsetofAllocatedObjects(BX)
 	MOVQ AX, ret+32(FP)
 
-	// It is at least as large as its class, so that clearing may go on to the next multiple of 8 or
-	// 16 bytes while n is small; beyond, stores from both ends overlap.
+	// The block is as large as its class, so that clearing may go on to the next multiple of 8 or 16
+	// bytes while n is small; beyond, stores from both ends overlap.
 	CMPQ   DX, $8
 	JBE    clear8
+	LEAQ   (AX)(DX*1), CX
+	CMPQ   DX, $128
+	JA     clearMany
 	PXOR   X0, X0
 	MOVUPS X0, (AX)
 	CMPQ   DX, $16
 	JBE    done
-	LEAQ   (AX)(DX*1), CX
 	MOVUPS X0, -16(CX)
 	CMPQ   DX, $32
 	JBE    done
@@ -85,21 +87,6 @@ TEXT ·callocFast(SB), NOSPLIT|NOFRAME, $0-40
 	MOVUPS X0, 48(AX)
 	MOVUPS X0, -48(CX)
 	MOVUPS X0, -64(CX)
-	CMPQ   DX, $128
-	JBE    done
-	CMPQ   DX, $2048          // from where runtime.memclrNoHeapPointers does so, too
-	JAE    clearMany
-	SUBQ   $64, CX
-	ADDQ   $64, AX
-
-clear64:
-	MOVUPS X0, (AX)
-	MOVUPS X0, 16(AX)
-	MOVUPS X0, 32(AX)
-	MOVUPS X0, 48(AX)
-	ADDQ   $64, AX
-	CMPQ   AX, CX
-	JCS    clear64
 
 done:
 	RET
@@ -108,7 +95,42 @@ clear8:
 	MOVQ $0, (AX)
 	RET
 
-clearMany: // the last bytes, less than a word, are clear by now
+clearMany:
+	CMPB  ·hasAVX2(SB), $0
+	JEQ   clearWords
+	VPXOR X0, X0, X0
+	SUBQ  $128, CX
+
+clear128:
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y0, 32(AX)
+	VMOVDQU Y0, 64(AX)
+	VMOVDQU Y0, 96(AX)
+	ADDQ    $128, AX
+	CMPQ    AX, CX
+	JCS     clear128
+	VMOVDQU Y0, (CX)
+	VMOVDQU Y0, 32(CX)
+	VMOVDQU Y0, 64(CX)
+	VMOVDQU Y0, 96(CX)
+	VZEROUPPER
+	CMPQ    DX, $16384
+	JBE     done
+
+	// So large a block has driven out of the first-level cache what freeFast looks at.
+	PREFETCHT0 (SI)
+	PREFETCHT0 const_offsetofAllocatedBytes(BX)
+	PREFETCHT0 const_sizeofMagazine(R10)(DI*8)
+	MOVQ       TLS, AX
+	MOVQ       0(AX)(TLS*1), AX
+	MOVQ       const_offsetofM(AX), AX
+	MOVQ       ·offsetofP(SB), CX
+	MOVQ       (AX)(CX*1), AX
+	PREFETCHT0 (AX)
+	RET
+
+clearWords:
+	MOVQ $0, -8(CX)
 	MOVQ AX, DI
 	MOVQ DX, CX
 	SHRQ $3, CX

@@ -5,6 +5,8 @@ package z
 import (
 	"runtime"
 	"testing"
+
+	"github.com/zmem-go/zmem/c"
 )
 
 // Should this fail with a new version of Go, then that keeps g.m.p elsewhere: everything works, but
@@ -53,6 +55,58 @@ func TestFast_CanBeWithout(t *testing.T) {
 	}
 	if NumAllocBytes() != bytes || NumAllocs() != objects {
 		t.Errorf("%d bytes in %d blocks are left", NumAllocBytes()-bytes, NumAllocs()-objects)
+	}
+}
+
+// A block is cleared up to its end and not beyond, with AVX2 and without.
+func TestFast_ClearsNoMore(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer SetProfileRate(SetProfileRate(0))
+	for _, avx2 := range []bool{false, hasAVX2} {
+		func() {
+			defer func(was bool) { hasAVX2 = was }(hasAVX2)
+			hasAVX2 = avx2
+			same, all := 0, 0
+			for class := range c.NumClasses {
+				size := int(c.ClassSize(class))
+				smallest := 1
+				if class > 0 {
+					smallest = int(c.ClassSize(class-1)) + 1
+				}
+				for n := smallest; n <= size; n += 1 + n/300 {
+					block := Calloc(size)
+					for i := range block {
+						block[i] = 0xff
+					}
+					Free(block)
+					b := Calloc(n)
+					all++
+					if startOf(b) == startOf(block) {
+						same++
+						expectCleared(t, bytesAt(startOf(b), size), n)
+					}
+					Free(b)
+				}
+			}
+			if same < all*9/10 {
+				t.Errorf("only %d of %d blocks came back at once", same, all)
+			}
+		}()
+	}
+}
+
+// expectCleared has the first n bytes of a block that was full of 0xff be 0, and what follows them
+// and the word or two that they end in 0xff.
+func expectCleared(t *testing.T, block []byte, n int) {
+	t.Helper()
+	slack := 16
+	if n > 32 {
+		slack = 1
+	}
+	for i, v := range block {
+		if i < n && v != 0 || i >= (n+slack-1)/slack*slack && v != 0xff {
+			t.Fatalf("byte %d of a block of %d is %#x, of which %d were asked for", i, len(block), v, n)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ static void test_full_and_empty(void **state)
         zm_magazine_t *full = zm_depot_full(cls, &zm_no_magazine);
         assert_non_null(full);
         assert_int_equal(full->len, full->cap);
-        assert_true(full->cap >= 2 && full->cap <= 128);
+        assert_true(full->cap >= 2 && full->cap <= 512);
         assert_true(full->cap == 2 || full->cap * size <= 32768);
         assert_int_equal(fault_live(), baseline + 1 + full->len);
 
@@ -164,7 +164,7 @@ static void test_outsized_blocks(void **state)
         zm_free(zm_calloc(0), 5000 - 16);
     }
     assert_counts(0, 0);
-    assert_true(fault_live() <= baseline + 2 * 129 + 2); /* what one cache may hold of them */
+    assert_true(fault_live() <= baseline + 2 * 513 + 2); /* what one cache may hold of them */
     zm_cache_drain(one);
     assert_true(fault_live() <= baseline + 3); /* magazines, and none of the blocks */
 }
