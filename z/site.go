@@ -2,7 +2,6 @@ package z
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -33,7 +32,7 @@ const maxFrames = 2*c.MaxStack + 8
 // siteOf is the site of a tag and the stack of a caller: of the function that calls siteOf where skip
 // is 0. It is nil where there is no memory for it.
 func siteOf(skip int, tag string) *c.Site {
-	hash := hashStack(tag)
+	hash := hashOf(tag)
 	slot := &knownSites[hash%uint64(len(knownSites))]
 	site := slot.site.Load()
 	if hash != 0 && site != nil && slot.check.Load() == hash^uint64(addressOf(site)) {
@@ -58,16 +57,12 @@ func afterFault(pcs []uintptr) bool {
 	})
 }
 
-// hashStack is a hash of the caller's stack and a tag, by which they are told apart: two of a million
+// hashOf is a hash of a tag and the caller's stack, by which they are told apart: two of a million
 // are the same with a probability of 3 in a hundred million. It is 0 where the stack is not known.
-//
-//go:noinline
-func hashStack(tag string) uint64 {
-	var pcs [maxFrames]uintptr
-	depth := framePCs(&pcs)
-	if depth == 0 {
-		return 0
+func hashOf(tag string) uint64 {
+	hash := hashStack()
+	if hash != 0 && tag != "" {
+		hash ^= maphash.String(siteSeed, tag)
 	}
-	return bits.RotateLeft64(maphash.Bytes(siteSeed, wordBytes(pcs[:depth])), 1) ^
-		maphash.String(siteSeed, tag)
+	return hash
 }

@@ -3,36 +3,42 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func framePCs(pcs *[maxFrames]uintptr) int
-TEXT ·framePCs(SB), NOSPLIT|NOFRAME, $0-16
+// An address is mixed in by multiplying to 128 bits and folding these to 64 (Wang, wyhash, 2019).
+
+// func hashStack() uint64
+TEXT ·hashStack(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ TLS, R8
 	MOVQ 0(R8)(TLS*1), R8
 	MOVQ 0(R8), R9        // g.stack.lo: a g begins with it, as runtime/cgo relies on
 	MOVQ 8(R8), R10       // g.stack.hi
 	SUBQ $16, R10
-	MOVQ pcs+0(FP), DI
+	MOVQ $0xa0761d6478bd642f, R11
+	XORL BX, BX
 	XORL CX, CX
-	MOVQ BP, AX
+	MOVQ BP, SI
 
 next:
-	CMPQ  AX, R9           // a frame lies on the stack, above the last
+	CMPQ  SI, R9           // a frame lies on the stack, above the last
 	JCS   outside
-	CMPQ  AX, R10
+	CMPQ  SI, R10
 	JHI   outside
-	MOVQ  8(AX), DX
-	MOVQ  DX, (DI)(CX*8)
+	MOVQ  8(SI), AX
+	XORQ  BX, AX
+	MULQ  R11
+	MOVQ  AX, BX
+	XORQ  DX, BX
 	INCQ  CX
 	CMPQ  CX, $const_maxFrames
 	JEQ   done
-	LEAQ  1(AX), R9
-	MOVQ  (AX), AX
+	LEAQ  1(SI), R9
+	MOVQ  (SI), SI
 	JMP   next
 
 outside:
-	TESTQ AX, AX           // a goroutine's first frame has no other
+	TESTQ SI, SI           // a goroutine's first frame has no other
 	JZ    done
-	XORL  CX, CX
+	XORL  BX, BX
 
 done:
-	MOVQ CX, ret+8(FP)
+	MOVQ BX, ret+0(FP)
 	RET

@@ -68,12 +68,6 @@ func numbersAt[T uint32 | uint64](b []byte, n int) []T {
 // offsetAt is the i-th of the offsets at p.
 func offsetAt(p unsafe.Pointer, i int) *uint32 { return (*uint32)(unsafe.Add(p, i*4)) }
 
-// wordBytes is the bytes of words.
-func wordBytes(words []uintptr) []byte {
-	n := len(words) * int(unsafe.Sizeof(words[0]))
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
-}
-
 // addressOf is the address in p as a number.
 func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
