@@ -201,8 +201,9 @@ var works = []work{
 	},
 	{
 		name: "Modes", title: "What finding bugs costs", pkg: "modes", against: []string{"zmem"}, count: 5,
-		about: "Calloc and Free of 32 bytes, as above: as it is, with one in 512 KiB sampled for the " +
-			"profile; without; and with each of what helps to find leaks and wrong uses.",
+		about: "Calloc and Free, as above: as it is, with one byte in 512 KiB sampled for the profile, " +
+			"which is one block of 32 bytes in 16,384 and one of 64 KiB in 8.5; without; and with each of what " +
+			"helps to find leaks and wrong uses.",
 		impls: []string{"zmem", "zmem-profile-off", "zmem-guard", "zmem-profile-all", "zmem-leak"},
 	},
 	{

@@ -1,28 +1,33 @@
 package modes
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/zmem-go/zmem/z"
 )
 
-// BenchmarkModes allocates a block of 32 bytes and frees it, again and again, in each mode that this
-// build has.
+// sizes are small, where calls count, and as large as blocks in caches get, where samples do.
+var sizes = []int{32, 65536}
+
+// BenchmarkModes allocates a block and frees it, again and again, in each mode that this build has.
 func BenchmarkModes(b *testing.B) {
 	for _, m := range modes {
 		b.Run("impl="+m.name, func(b *testing.B) {
-			b.Run("size=32", func(b *testing.B) {
-				defer m.set()()
-				callocFree(new([8][]byte), b.N)
-			})
+			for _, size := range sizes {
+				b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+					defer m.set()()
+					callocFree(new([8][]byte), size, b.N)
+				})
+			}
 		})
 	}
 }
 
 //go:noinline
-func callocFree(out *[8][]byte, iters int) {
+func callocFree(out *[8][]byte, size, iters int) {
 	for range iters {
-		b := z.Calloc(32)
+		b := z.Calloc(size)
 		b[0] = 1
 		b[len(b)-1] = 1
 		out[0] = b
@@ -34,7 +39,9 @@ func TestModes(t *testing.T) {
 	for _, m := range modes {
 		restore := m.set()
 		before := z.NumAllocs()
-		callocFree(new([8][]byte), 100_000)
+		for _, size := range sizes {
+			callocFree(new([8][]byte), size, 10_000)
+		}
 		restore()
 		if n := z.NumAllocs() - before; n != 0 {
 			t.Errorf("%s: %d blocks are left", m.name, n)
