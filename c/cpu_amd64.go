@@ -1,7 +1,7 @@
 package c
 
-// static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+// static int has_avx(void) { return __builtin_cpu_supports("avx"); }
 import "C"
 
-// HasAVX2 reports whether the processor has AVX2, and the system saves its registers.
-func HasAVX2() bool { return C.has_avx2() != 0 }
+// HasAVX reports whether the processor has AVX, and the system saves its registers.
+func HasAVX() bool { return C.has_avx() != 0 }

@@ -4,6 +4,7 @@ go 1.24.0
 
 require (
 	github.com/dustin/go-humanize v1.1.0
+	github.com/google/pprof v0.0.0-20250403155104-27863c87afa6
 	github.com/schollz/progressbar/v3 v3.19.0
 	github.com/zmem-go/zmem v0.0.0
 	golang.org/x/term v0.28.0
@@ -17,7 +18,6 @@ require (
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
-	github.com/google/pprof v0.0.0-20250403155104-27863c87afa6 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
 	golang.org/x/image v0.30.0 // indirect

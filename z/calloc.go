@@ -40,7 +40,8 @@ func CallocNoRef(n int, tag ...string) []byte {
 // CallocAligned is Calloc with the first byte at a multiple of align bytes, a power of two up to
 // 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else. It is one call
 // into C, and on libc writes to all of the memory at once. A block much smaller than its alignment
-// takes as much memory as the alignment.
+// takes as much memory as the alignment, and up to 1,024 of a size may wait in each P's cache when
+// they are freed.
 func CallocAligned(n, align int, tag ...string) []byte {
 	if align <= 0 || align > c.MaxAlign || align&(align-1) != 0 {
 		panic(fmt.Sprintf("z: CallocAligned: alignment %d is not a power of two up to %d",

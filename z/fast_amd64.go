@@ -77,11 +77,11 @@ const offsetofM = 48
 //lint:ignore U1000 by fast_amd64.s
 var offsetofP, fastProcs = findP(offsetofM)
 
-// hasAVX2 is whether callocFast may clear blocks of more than 128 bytes by AVX2. All processors of
-// the last ten years have it, but not every virtual one.
+// hasAVX is whether callocFast may clear blocks of more than 128 bytes by AVX. All processors of the
+// last ten years have it, but not every virtual one.
 //
 //lint:ignore U1000 by fast_amd64.s
-var hasAVX2 = c.HasAVX2()
+var hasAVX = c.HasAVX()
 
 // cacheOfP returns the cache that callocFast and freeFast use on this P, or nil.
 func cacheOfP() *c.Cache

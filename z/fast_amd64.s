@@ -96,7 +96,7 @@ clear8:
 	RET
 
 clearMany:
-	CMPB  ·hasAVX2(SB), $0
+	CMPB  ·hasAVX(SB), $0
 	JEQ   clearWords
 	VPXOR X0, X0, X0
 	SUBQ  $128, CX

@@ -58,14 +58,14 @@ func TestFast_CanBeWithout(t *testing.T) {
 	}
 }
 
-// A block is cleared up to its end and not beyond, with AVX2 and without.
+// A block is cleared up to its end and not beyond, with AVX and without.
 func TestFast_ClearsNoMore(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer SetProfileRate(SetProfileRate(0))
-	for _, avx2 := range []bool{false, hasAVX2} {
+	for _, avx := range []bool{false, hasAVX} {
 		func() {
-			defer func(was bool) { hasAVX2 = was }(hasAVX2)
-			hasAVX2 = avx2
+			defer func(was bool) { hasAVX = was }(hasAVX)
+			hasAVX = avx
 			same, all := 0, 0
 			for class := range c.NumClasses {
 				size := int(c.ClassSize(class))

@@ -68,18 +68,19 @@ func TestCache_IdleGivesBackAfterGarbageCollections(t *testing.T) {
 	}
 }
 
-// Aligned blocks take more memory than their class says; caches hold a few, the depot none.
+// Aligned blocks take more memory than their class says, on jemalloc; caches hold a few, the depot none.
 func TestFree_AlignedBlocksAreNotHoarded(t *testing.T) {
 	before := parkedBytes()
-	var blocks [2000][]byte
+	var blocks [10_000][]byte
 	for i := range blocks {
-		blocks[i] = z.CallocAligned(64, 64<<10)
+		blocks[i] = z.CallocAligned(64, 16<<10)
 	}
+	excess := parkedBytes() - before
 	for _, b := range blocks {
 		z.Free(b)
 	}
-	if parked := parkedBytes() - before; parked > 40<<20 {
-		t.Errorf("%d MiB of %d are parked", parked>>20, len(blocks)*64>>10)
+	if parked := parkedBytes() - before; parked > excess/4+1<<20 {
+		t.Errorf("%d MiB are parked, of %d that the blocks took", parked>>20, excess>>20)
 	}
 	if err := z.ReturnMemory(); err != nil {
 		t.Fatal(err)

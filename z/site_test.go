@@ -77,6 +77,35 @@ func TestSiteOf_TellsApart(t *testing.T) {
 	}
 }
 
+// turn calls itself on one of two lines for each letter, and then returns the site.
+//
+//go:noinline
+func turn(way string) *c.Site {
+	switch {
+	case way == "":
+		return siteOf(0, "turns")
+	case way[0] == 'a':
+		return turn(way[1:])
+	default:
+		return turn(way[1:])
+	}
+}
+
+// The order of the calls counts, and how often each is there.
+func TestSiteOf_TellsOrdersApart(t *testing.T) {
+	ways := []string{"ab", "ba", "aab", "aba", "baa", "abab", "baba", "aabb"}
+	for range 2 {
+		seen := map[*c.Site]string{}
+		for _, way := range ways {
+			site := turn(way)
+			if other, known := seen[site]; known {
+				t.Errorf("%s has the site of %s", way, other)
+			}
+			seen[site] = way
+		}
+	}
+}
+
 type walker interface{ walk(n int, f func()) }
 
 type step struct {

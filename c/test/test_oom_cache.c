@@ -158,7 +158,7 @@ static void test_trim(void **state)
 static void test_outsized_blocks(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 1000; i++) {
+    for (size_t i = 0; i < 4000; i++) {
         void *p = zm_calloc(5000);
         zm_cache_free(one, p, 16);
         zm_free(zm_calloc(0), 5000 - 16);
