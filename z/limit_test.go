@@ -224,10 +224,10 @@ func TestSetLimit_CachesGoFirst(t *testing.T) {
 func ExampleSetLimit() {
 	before := z.SetLimit(z.NumHeldBytes() + 1<<20) // 1 MiB more than now
 	defer z.SetLimit(before)
-	_, err := z.TryCalloc(2 << 20)
+	_, err := z.TryCalloc(1 << 30) // more than free blocks could make room for
 	fmt.Println(errors.Is(err, z.ErrLimit))
 	fmt.Println(err)
 	// Output:
 	// true
-	// z: allocating 2097152 bytes: out of memory: beyond the limit
+	// z: allocating 1073741824 bytes: out of memory: beyond the limit
 }
