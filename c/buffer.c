@@ -7,7 +7,6 @@
  * len, which changes without, is written at once.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,6 +27,13 @@ static size_t most(size_t a, size_t b)
 
 /* ---- The control block ----------------------------------------------------------------------- */
 
+static void free_block(zm_buffer_t *b)
+{
+    zm__meta_free(b->dir);
+    zm__meta_free(b->path);
+    zm_free(b, sizeof *b);
+}
+
 zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
 {
     zm_buffer_t *b = zm_calloc(sizeof *b);
@@ -38,12 +44,13 @@ zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
         .start = ZM__BUFFER_START,
         .max = ZM_MAX_SIZE,
         .spill = SIZE_MAX,
+        .step = MAX_STEP,
         .dir = dir ? zm__meta_calloc(ndir + 1) : NULL,
         .fd = -1,
+        .old_fd = -1,
     };
     if ((dir && !b->dir) || !zm__leak_buffer_add(b)) {
-        zm__meta_free(b->dir);
-        zm_free(b, sizeof *b);
+        free_block(b);
         return NULL;
     }
     if (dir)
@@ -54,8 +61,7 @@ zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
 void zm__buffer_free(zm_buffer_t *b)
 {
     zm__leak_buffer_remove(b);
-    zm__meta_free(b->dir);
-    zm_free(b, sizeof *b);
+    free_block(b);
 }
 
 /* Other threads may read it just then, under the leak tag. */
@@ -95,7 +101,7 @@ static int take(size_t *n, void **p)
     *n = zm__map_round(*n);
     if (!zm__charge(*n))
         return ZM_ELIMIT;
-    if (!(*p = zm__map_new(-1, *n))) {
+    if (!(*p = zm__map_anon(*n))) {
         zm__uncharge(*n);
         return ZM_ENOMEM;
     }
@@ -123,7 +129,7 @@ static void give_back(void *p, size_t n)
 static bool grow_mapping(zm_buffer_t *b, size_t header, size_t size)
 {
     zm__leak_buffer_lock();
-    char *p = zm__map_grow((char *)b->data - header, header + b->size, header + size, b->fd);
+    char *p = zm__map_grow(b->fd, true, (char *)b->data - header, header + b->size, header + size);
     if (p)
         adopt(b, b->kind, p + header, size, b->fd);
     zm__leak_buffer_unlock();
@@ -182,14 +188,17 @@ static int grow_file(zm_buffer_t *b, size_t size, zm_cause_t *cause)
 {
     size_t header = b->kind == ZM_BUFFER_FILE ? ZM__FILE_HEADER : 0;
     size_t old = header + b->size, want = zm__map_round(header + size);
-    int err = zm__file_reserve(b->fd, old, want, cause);
+    zm__reserved_t reserved;
+    int err = zm__file_reserve(b->fd, old, want, &reserved, cause);
     if (err)
         return err;
     if (!grow_mapping(b, header, want - header)) {
         err = zm__sys_error("mmap", cause);
-        (void)!ftruncate(b->fd, (off_t)old);
+        zm__reserved_undo(b->fd, &reserved);
+        return err;
     }
-    return err;
+    zm__reserved_keep(&reserved);
+    return ZM_OK;
 }
 
 static int grow(zm_buffer_t *b, size_t size, zm_cause_t *cause)
@@ -201,18 +210,40 @@ static int grow(zm_buffer_t *b, size_t size, zm_cause_t *cause)
     return b->kind == ZM_BUFFER_ANON ? grow_anon(b, size) : grow_heap(b, size);
 }
 
+/* Whether less might have succeeded. */
+static bool lacks_room(int err, const zm_cause_t *cause)
+{
+    return err == ZM_ENOMEM || err == ZM_ELIMIT ||
+           (err == ZM_ESYS &&
+            (cause->code == ENOSPC || cause->code == EDQUOT || cause->code == EFBIG));
+}
+
+/* Doubles b, by at most MAX_STEP. Where there is no room for that the step is halved, down to what
+ * is needed; the next one is twice what succeeded. So what is left of a disk is used up in a few
+ * steps, and the end of it is found out at once.
+ */
 int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
 {
     if (n <= b->cap - b->len)
         return ZM_OK;
     if (b->len > b->max || n > b->max - b->len)
         return b->max < ZM_MAX_SIZE ? ZM_ELIMIT : ZM_ENOMEM;
-    size_t need = b->len + n;
-    size_t size = least(most(need, b->size + least(b->size, MAX_STEP)), b->max);
-    if (b->kind < ZM_BUFFER_TMP && need <= b->spill)
-        size = least(size, b->spill);
-    int err = grow(b, size, cause);
-    return err && need < size ? grow(b, need, cause) : err;
+    zm_cause_t why = {NULL, 0};
+    size_t need = b->len + n, step = least(b->size, b->step), size;
+    int err;
+    for (;; step /= 2) {
+        size = least(most(need, b->size + step), b->max);
+        if (b->kind < ZM_BUFFER_TMP && need <= b->spill)
+            size = least(size, b->spill);
+        err = grow(b, size, &why);
+        if (size == need || !lacks_room(err, &why))
+            break;
+    }
+    if (err && cause)
+        *cause = why;
+    if (!err)
+        b->step = least(most(2 * step, ZM__BUFFER_MIN), MAX_STEP);
+    return err;
 }
 
 /* ---- Making, setting, releasing -------------------------------------------------------------- */
@@ -279,19 +310,18 @@ int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause)
 {
     if (!b)
         return ZM_OK;
-    zm_buffer_t had = *b;
-    zm__buffer_free(b); /* first, so that nobody reads what is freed next */
-    switch (had.kind) {
-    case ZM_BUFFER_FILE:
-        return zm__buffer_close(&had, cause);
-    case ZM_BUFFER_TMP:
-        zm__map_free(had.data, had.size);
-        close(had.fd);
-        return ZM_OK;
-    default:
-        give_back(had.data, had.size);
-        return ZM_OK;
+    int err = ZM_OK;
+    zm__leak_buffer_remove(b); /* first, so that nobody reads what is freed next */
+    if (b->kind == ZM_BUFFER_FILE) {
+        err = zm__buffer_close(b, cause);
+    } else if (b->kind == ZM_BUFFER_TMP) {
+        zm__map_free(b->data, b->size);
+        close(b->fd);
+    } else {
+        give_back(b->data, b->size);
     }
+    free_block(b);
+    return err;
 }
 
 /* ---- Bytes and records ----------------------------------------------------------------------- */

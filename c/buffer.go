@@ -8,6 +8,8 @@ package c
 // #cgo nocallback zm_buffer_set_spill
 // #cgo noescape zm_buffer_grow
 // #cgo nocallback zm_buffer_grow
+// #cgo noescape zm_buffer_rewrite
+// #cgo nocallback zm_buffer_rewrite
 // #cgo noescape zm_buffer_sync
 // #cgo nocallback zm_buffer_sync
 // #cgo noescape zm_buffer_release
@@ -56,6 +58,11 @@ func (b *Buffer) Grow(n uintptr, cause *Cause) Err {
 
 // Reset is zm_buffer_reset.
 func (b *Buffer) Reset() { C.zm_buffer_reset(b.c()) }
+
+// Rewrite is zm_buffer_rewrite.
+func (b *Buffer) Rewrite(from uintptr, cause *Cause) Err {
+	return Err(C.zm_buffer_rewrite(b.c(), C.size_t(from), cause.c()))
+}
 
 // Sync is zm_buffer_sync.
 func (b *Buffer) Sync(cause *Cause) Err { return Err(C.zm_buffer_sync(b.c(), cause.c())) }

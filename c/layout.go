@@ -190,9 +190,13 @@ type Buffer struct {
 	Size  uintptr
 	Max   uintptr
 	spill uintptr
+	step  uintptr
 	dir   unsafe.Pointer
+	path  unsafe.Pointer
 	fd    int32
 	Kind  int32
+	oldFd int32
+	named int32
 }
 
 // Cause mirrors zm_cause_t.
@@ -305,9 +309,13 @@ const (
 	_ = -(unsafe.Offsetof(Buffer{}.Size) ^ unsafe.Offsetof(C.zm_buffer_t{}.size))
 	_ = -(unsafe.Offsetof(Buffer{}.Max) ^ unsafe.Offsetof(C.zm_buffer_t{}.max))
 	_ = -(unsafe.Offsetof(Buffer{}.spill) ^ unsafe.Offsetof(C.zm_buffer_t{}.spill))
+	_ = -(unsafe.Offsetof(Buffer{}.step) ^ unsafe.Offsetof(C.zm_buffer_t{}.step))
 	_ = -(unsafe.Offsetof(Buffer{}.dir) ^ unsafe.Offsetof(C.zm_buffer_t{}.dir))
+	_ = -(unsafe.Offsetof(Buffer{}.path) ^ unsafe.Offsetof(C.zm_buffer_t{}.path))
 	_ = -(unsafe.Offsetof(Buffer{}.fd) ^ unsafe.Offsetof(C.zm_buffer_t{}.fd))
 	_ = -(unsafe.Offsetof(Buffer{}.Kind) ^ unsafe.Offsetof(C.zm_buffer_t{}.kind))
+	_ = -(unsafe.Offsetof(Buffer{}.oldFd) ^ unsafe.Offsetof(C.zm_buffer_t{}.old_fd))
+	_ = -(unsafe.Offsetof(Buffer{}.named) ^ unsafe.Offsetof(C.zm_buffer_t{}.named))
 
 	_ = -(unsafe.Sizeof(Cause{}) ^ C.sizeof_zm_cause_t)
 	_ = -(unsafe.Offsetof(Cause{}.what) ^ unsafe.Offsetof(C.zm_cause_t{}.what))

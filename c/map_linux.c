@@ -1,12 +1,11 @@
-/* map_linux.c: mappings that grow without being copied, and files that never have a name.
+/* map_linux.c: mappings that grow without being copied.
  *
  * Anonymous mappings start at a multiple of the size of a huge page, ask for such pages, and stay
  * aligned when they move, so that the kernel moves huge pages whole rather than splitting them.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "zm_internal.h"
 
@@ -25,40 +24,64 @@ static void *map_aligned(size_t n, int protection)
     return p + before;
 }
 
-void *zm__map_new(int fd, size_t n)
+void *zm__map_anon(size_t n)
 {
-    if (fd < 0) {
-        void *p = map_aligned(n, PROT_READ | PROT_WRITE);
-        if (p)
-            madvise(p, n, MADV_HUGEPAGE);
-        return p;
-    }
-    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return p == MAP_FAILED ? NULL : p;
+    void *p = map_aligned(n, PROT_READ | PROT_WRITE);
+    if (p)
+        madvise(p, n, MADV_HUGEPAGE);
+    return p;
 }
 
-void *zm__map_grow(void *p, size_t old, size_t n, int fd)
+static bool move(char *from, size_t n, char *to)
+{
+    return mremap(from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
+}
+
+/* Moves the n bytes of mappings at `from` to `to`, where there is a mapping of as many bytes: each
+ * part with the advice that it was given. What cannot be moved is copied where `copy`, or else is
+ * of a file, and so is at `to` already. False, nothing having changed, where there is no mapping.
+ */
+static bool move_parts(char *from, size_t n, char *to, bool copy)
+{
+    size_t page = zm__map_round(1);
+    for (size_t done = 0, part = n; done < n;) {
+        if (move(from + done, part, to + done)) {
+            done += part;
+            part = n - done;
+        } else if (errno == EFAULT && part > page) {
+            part = zm__map_round(part / 2); /* one mapping at most, some time */
+        } else if (done == 0 && errno == EFAULT) {
+            return false;
+        } else { /* the kernel has no room for one mapping more, say */
+            if (copy)
+                memcpy(to + done, from + done, n - done);
+            munmap(from + done, n - done);
+            return true;
+        }
+    }
+    return true;
+}
+
+void *zm__map_grow(int fd, bool writable, void *p, size_t old, size_t n)
 {
     void *q = mremap(p, old, n, fd < 0 ? 0 : MREMAP_MAYMOVE);
     if (q != MAP_FAILED)
         return q;
-    if (fd >= 0)
+    bool parts = errno == EFAULT; /* the kernel moves and grows one mapping at a time */
+    if (fd >= 0 && !parts)
         return NULL;
-    void *to = map_aligned(n, PROT_NONE);
+    void *to = fd >= 0 ? zm__map_file(fd, writable, n)
+               : parts ? zm__map_anon(n)
+                       : map_aligned(n, PROT_NONE);
     if (!to)
         return NULL;
-    q = mremap(p, old, n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
-    if (q != MAP_FAILED)
-        return q;
+    if (parts ? move_parts(p, zm__map_round(old), to, fd < 0)
+              : mremap(p, old, n, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+        return to;
     int err = errno;
     munmap(to, n);
     errno = err;
     return NULL;
-}
-
-void zm__map_free(void *p, size_t n)
-{
-    munmap(p, n);
 }
 
 void zm__map_populate(void *p, size_t n)
@@ -70,34 +93,4 @@ void zm__map_populate(void *p, size_t n)
     (void)p;
     (void)n;
 #endif
-}
-
-int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause)
-{
-    *fd = zm__file_open(dir, O_TMPFILE | O_EXCL | O_RDWR, 0600);
-    if (*fd >= 0)
-        return ZM_OK;
-    if (errno == EOPNOTSUPP || errno == EISDIR) /* not by this file system */
-        return zm__file_tmp_named(dir, fd, cause);
-    return zm__sys_error("open", cause);
-}
-
-int zm__file_reserve(int fd, size_t from, size_t to, zm_cause_t *cause)
-{
-    off_t end = lseek(fd, 0, SEEK_END);
-    if (end < 0)
-        return zm__sys_error("lseek", cause);
-    int failed = -1;
-    if (!zm__file_beyond_limit(to)) {
-        do
-            failed = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
-        while (failed && errno == EINTR);
-        if (failed && errno == EOPNOTSUPP)
-            return zm__file_zeros(fd, to, cause);
-    }
-    if (!failed)
-        return ZM_OK;
-    int err = zm__sys_error("fallocate", cause);
-    (void)!ftruncate(fd, end); /* it may have got some of the way */
-    return err;
 }

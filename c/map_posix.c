@@ -1,22 +1,20 @@
 //go:build !linux
 
-/* map_posix.c: mappings and files with nothing beyond POSIX: to grow is to copy, or to map anew. */
-#include <errno.h>
+/* map_posix.c: mappings with nothing beyond POSIX: to grow is to copy, or to map anew. */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "zm_internal.h"
 
-void *zm__map_new(int fd, size_t n)
+void *zm__map_anon(size_t n)
 {
-    void *p =
-        mmap(NULL, n, PROT_READ | PROT_WRITE, fd < 0 ? MAP_PRIVATE | MAP_ANON : MAP_SHARED, fd, 0);
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
-void *zm__map_grow(void *p, size_t old, size_t n, int fd)
+void *zm__map_grow(int fd, bool writable, void *p, size_t old, size_t n)
 {
-    void *q = zm__map_new(fd, n);
+    void *q = fd < 0 ? zm__map_anon(n) : zm__map_file(fd, writable, n);
     if (!q)
         return NULL;
     if (fd < 0)
@@ -25,24 +23,8 @@ void *zm__map_grow(void *p, size_t old, size_t n, int fd)
     return q;
 }
 
-void zm__map_free(void *p, size_t n)
-{
-    munmap(p, n);
-}
-
 void zm__map_populate(void *p, size_t n)
 {
     (void)p;
     (void)n;
-}
-
-int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause)
-{
-    return zm__file_tmp_named(dir, fd, cause);
-}
-
-int zm__file_reserve(int fd, size_t from, size_t to, zm_cause_t *cause)
-{
-    (void)from;
-    return zm__file_zeros(fd, to, cause);
 }

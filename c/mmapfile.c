@@ -2,172 +2,137 @@
 
 /* mmapfile.c: files mapped into memory, shared with the file and with whoever else maps it.
  *
- * Touching a page of a mapping that lies beyond the end of its file, or writing one for which the
- * disk has no room, is SIGBUS. Hence the order of all that is done here: a file is made longer, and
- * its blocks reserved, before a mapping covers them; and it is cut, which may fail, before the
- * mapping is, which does not. What can fail comes first, and is taken back where a later step
- * fails.
+ * Touching a page of a mapping that lies beyond the end of its file is SIGBUS. Hence the order of
+ * all that is done here: a file is made longer before a mapping covers it; and it is cut, which may
+ * fail, before the mapping is, which does not. What can fail comes first, and is taken back where a
+ * later step fails.
  *
  * There is no state, and no lock: mappings and files are the caller's.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "zm_internal.h"
 
-/* Fails with errno, which `call` has set. */
-static int failed(const char *call, zm_cause_t *cause)
-{
-    if (cause)
-        *cause = (zm_cause_t){call, errno};
-    return ZM_ESYS;
-}
-
-static void *map(int fd, bool writable, size_t size)
-{
-    return mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-}
-
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* n rounded up to whole pages; n <= ZM_MAX_SIZE. */
-static size_t whole_pages(size_t n)
-{
-    return (n + page_size() - 1) & ~(page_size() - 1);
-}
-
-static bool xfsz_pending(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1;
-}
-
-/* Reserves the bytes [from, to) of a file of `had` bytes. Returns NULL or the system call that
- * failed, errno being set and undo to follow. Signals wait meanwhile: SIGXFSZ, which comes beside
- * EFBIG, would end the process, and on older kernels any other interrupts the reserving, over and
- * over where it is a profiler's.
+/* Makes a file of r->had bytes `size` bytes long at least, and gives the bytes [from, size) blocks
+ * where the flags say so.
  */
-static const char *reserve(int fd, size_t from, size_t to, off_t had)
+static int lengthen(int fd, int flags, size_t from, size_t size, zm__reserved_t *r,
+                    zm_cause_t *cause)
 {
-    if (from >= to)
-        return NULL;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool not_ours = xfsz_pending();
-    const char *call = zm__mmap_reserve(fd, from, to, (size_t)had);
-    int err = errno;
-    if (call && err == EFBIG && !not_ours && xfsz_pending()) {
-        sigset_t xfsz;
-        int number;
-        sigemptyset(&xfsz);
-        sigaddset(&xfsz, SIGXFSZ);
-        sigwait(&xfsz, &number);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = err;
-    return call;
+    if (flags & ZM_MMAP_RESERVE)
+        return from < size ? zm__file_reserve(fd, from, size, r, cause) : ZM_OK;
+    r->longer = size > (size_t)r->had;
+    return r->longer ? zm__file_extend(fd, size, cause) : ZM_OK;
 }
 
-/* Fails with errno, which `call` has set, the file being as long as it was. */
-static int undo(int fd, off_t had, const char *call, zm_cause_t *cause)
+/* Begins what lengthen goes on with: the length that the file has. */
+static int look(int fd, zm__reserved_t *r, zm_cause_t *cause)
 {
-    struct stat file;
-    int err = failed(call, cause);
-    if (fstat(fd, &file) == 0 && file.st_size > had && ftruncate(fd, had) != 0)
-        err = failed("ftruncate", cause); /* the worse of the two */
-    return err;
+    struct stat file = {.st_size = 0};
+    int failed = fstat(fd, &file);
+    *r = (zm__reserved_t){.had = file.st_size};
+    return failed ? zm__sys_error("fstat", cause) : ZM_OK;
 }
 
-const char *zm__mmap_fill(int fd, size_t from, size_t to)
+int zm_mmap_file(int fd, int flags, size_t size, void **addr, zm_cause_t *cause)
 {
-    static char zeros[65536]; /* not const, which would put them into the binary */
-    while (from < to) {
-        size_t n = to - from < sizeof zeros ? to - from : sizeof zeros;
-        ssize_t written = pwrite(fd, zeros, n, (off_t)from);
-        if (written <= 0) {
-            if (written == 0)
-                errno = ENOSPC;
-            return "pwrite";
-        }
-        from += (size_t)written;
-    }
-    return NULL;
-}
-
-int zm_mmap_file(int fd, bool writable, size_t size, void **addr, zm_cause_t *cause)
-{
-    struct stat file;
+    zm__reserved_t reserved;
+    bool writable = flags & ZM_MMAP_WRITE;
     if (size > ZM_MAX_SIZE)
         return ZM_EINVAL;
-    if (fstat(fd, &file) != 0)
-        return failed("fstat", cause);
-    off_t had = file.st_size;
-    if (!writable && had < (off_t)size) {
+    int err = look(fd, &reserved, cause);
+    size_t had = (size_t)reserved.had;
+    if (!err && writable) {
+        err = lengthen(fd, flags, 0, size, &reserved, cause);
+    } else if (!err && had < size) {
         errno = ENXIO;
-        return failed("mmap", cause);
+        err = zm__sys_error("mmap", cause);
     }
-    const char *call = writable ? reserve(fd, 0, size, had) : NULL;
-    if (call)
-        return undo(fd, had, call, cause);
-    void *p = size > 0 ? map(fd, writable, size) : NULL;
-    if (p == MAP_FAILED)
-        return writable ? undo(fd, had, "mmap", cause) : failed("mmap", cause);
+    if (err)
+        return err;
+    void *p = NULL;
+    if (size > 0 && !(p = zm__map_file(fd, writable, size))) {
+        err = zm__sys_error("mmap", cause);
+        zm__reserved_undo(fd, &reserved);
+        return err;
+    }
+    zm__reserved_keep(&reserved);
     *addr = p;
     return ZM_OK;
 }
 
-int zm_mmap_resize(int fd, bool writable, void **addr, size_t old, size_t size, zm_cause_t *cause)
+int zm_mmap_resize(int fd, int flags, void **addr, size_t old, size_t size, zm_cause_t *cause)
 {
-    struct stat file;
+    zm__reserved_t reserved;
+    bool writable = flags & ZM_MMAP_WRITE;
     if (old > ZM_MAX_SIZE || size > ZM_MAX_SIZE)
         return ZM_EINVAL;
-    if (fstat(fd, &file) != 0)
-        return failed("fstat", cause);
-    off_t had = file.st_size;
-    bool cut = had > (off_t)size;
-    const char *call = reserve(fd, had < (off_t)old ? (size_t)had : old, size, had);
-    if (call)
-        return undo(fd, had, call, cause);
+    int err = look(fd, &reserved, cause);
+    size_t had = (size_t)reserved.had;
+    if (!err)
+        err = lengthen(fd, flags, had < old ? had : old, size, &reserved, cause);
+    if (err)
+        return err;
+    bool cut = had > size;
     void *p = *addr;
     if (size > old) { /* in place of the old mapping only where nothing can fail after it */
-        p = old > 0 && !cut ? zm__mmap_grow(fd, writable, *addr, old, size)
-                            : map(fd, writable, size);
-        if (p == MAP_FAILED)
-            return undo(fd, had, "mmap", cause);
+        p = old > 0 && !cut ? zm__map_grow(fd, writable, *addr, old, size)
+                            : zm__map_file(fd, writable, size);
+        if (!p)
+            err = zm__sys_error("mmap", cause);
     }
-    if (cut && ftruncate(fd, (off_t)size) != 0) {
-        int err = failed("ftruncate", cause);
+    if (!err && cut && ftruncate(fd, (off_t)size) != 0) {
+        err = zm__sys_error("ftruncate", cause);
         if (size > old)
-            munmap(p, size);
+            zm__map_free(p, size);
+    }
+    if (err) {
+        zm__reserved_undo(fd, &reserved);
         return err;
     }
-    if (size > old && old > 0 && cut) {
-        munmap(*addr, old);
-    } else if (whole_pages(size) < whole_pages(old)) {
-        /* pages that cannot be unmapped are lost, which harms nobody: they are not touched again */
-        munmap((char *)p + whole_pages(size), whole_pages(old) - whole_pages(size));
-    }
+    zm__reserved_keep(&reserved);
+    size_t pages = zm__map_round(size), old_pages = zm__map_round(old);
+    if (size > old && old > 0 && cut)
+        zm__map_free(*addr, old);
+    else if (pages < old_pages) /* what cannot be unmapped is lost: nobody touches it again */
+        zm__map_free((char *)p + pages, old_pages - pages);
     *addr = size > 0 ? p : NULL;
     return ZM_OK;
 }
 
+int zm_mmap_reserve(int fd, size_t from, size_t to, zm_cause_t *cause)
+{
+    zm__reserved_t reserved;
+    if (from > to || to > ZM_MAX_SIZE)
+        return ZM_EINVAL;
+    int err = look(fd, &reserved, cause);
+    size_t had = (size_t)reserved.had;
+    if (!err && to > had)
+        err = ZM_EINVAL;
+    if (!err && from < to && !(err = zm__file_reserve(fd, from, to, &reserved, cause)))
+        zm__reserved_keep(&reserved);
+    return err;
+}
+
+/* A call about pages that failed. ENOMEM says that they are not mapped. */
+static int bad_pages(const char *call, zm_cause_t *cause)
+{
+    zm__sys_error(call, cause);
+    return ZM_ESYS;
+}
+
 int zm_mmap_free(void *addr, size_t size, zm_cause_t *cause)
 {
-    return size == 0 || munmap(addr, size) == 0 ? ZM_OK : failed("munmap", cause);
+    return size == 0 || munmap(addr, size) == 0 ? ZM_OK : bad_pages("munmap", cause);
 }
 
 /* The calls below want whole pages: from the one that addr is in. */
 static size_t into_page(const void *addr)
 {
-    return (uintptr_t)addr & (page_size() - 1);
+    return (uintptr_t)addr & (zm__map_round(1) - 1);
 }
 
 int zm_mmap_sync(void *addr, size_t size, zm_cause_t *cause)
@@ -175,7 +140,7 @@ int zm_mmap_sync(void *addr, size_t size, zm_cause_t *cause)
     size_t before = into_page(addr);
     if (size == 0 || msync((char *)addr - before, size + before, MS_SYNC) == 0)
         return ZM_OK;
-    return failed("msync", cause);
+    return bad_pages("msync", cause);
 }
 
 int zm_mmap_advise(void *addr, size_t size, bool readahead, zm_cause_t *cause)
@@ -185,5 +150,5 @@ int zm_mmap_advise(void *addr, size_t size, bool readahead, zm_cause_t *cause)
         return ZM_OK;
     errno = posix_madvise((char *)addr - before, size + before,
                           readahead ? POSIX_MADV_NORMAL : POSIX_MADV_RANDOM);
-    return errno == 0 ? ZM_OK : failed("madvise", cause);
+    return errno == 0 ? ZM_OK : bad_pages("madvise", cause);
 }

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "zmem.h"
 
@@ -145,47 +146,93 @@ bool zm__leak_buffer_read(const zm_leak_block_t *block, size_t offset, void *out
 /* n, at most ZM_MAX_SIZE, rounded up to whole pages. */
 size_t zm__map_round(size_t n);
 
-/* A mapping of n bytes, whole pages: anonymous and zero where fd is -1, else of the first n bytes
- * of that file, shared. NULL with errno set where there is none.
+/* A mapping of n bytes, whole pages, anonymous and zero; NULL with errno set where there is none.
  */
-void *zm__map_new(int fd, size_t n);
+void *zm__map_anon(size_t n);
 
-/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now;
- * NULL with errno set where that fails, p being as it was.
+/* A mapping of the first n bytes of a file, not 0, shared with it; NULL with errno set. */
+void *zm__map_file(int fd, bool writable, size_t n);
+
+/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now; NULL
+ * with errno set where that fails, p being as it was. fd is that of the file, or -1 for anonymous
+ * memory. What the system was advised of parts of it stays.
  */
-void *zm__map_grow(void *p, size_t old, size_t n, int fd);
+void *zm__map_grow(int fd, bool writable, void *p, size_t old, size_t n);
 void zm__map_free(void *p, size_t n);
 
 /* Has the system find the pages of memory that is about to be written to all at once, if it can. */
 void zm__map_populate(void *p, size_t n);
 
+/* Makes a mapping of n bytes, whole pages, of a new file in dir (NULL: /tmp), their blocks
+ * reserved; *fd stays open.
+ */
+int zm__map_tmpfile(const char *dir, size_t n, void **out, int *fd, zm_cause_t *cause);
+
+/* ---- file.c, file_linux.c, file_posix.c ------------------------------------------------------- */
+
+/* How often a system call is made that signals interrupt, or that others undo, until it fails. */
+#define ZM__MAX_TRIES 100
+
 /* ZM_ENOMEM or ZM_ESYS by errno, after a system call that failed; fills in cause if it is not NULL.
  */
 int zm__sys_error(const char *call, zm_cause_t *cause);
 
-/* open that does not give up at a signal. */
+/* open, with O_CLOEXEC. */
 int zm__file_open(const char *path, int flags, unsigned mode);
 
 /* Opens a new file in dir that has no name. zm__file_tmp_named gives it one for a moment. */
 int zm__file_tmp(const char *dir, int *fd, zm_cause_t *cause);
 int zm__file_tmp_named(const char *dir, int *fd, zm_cause_t *cause);
 
-/* Makes a file `to` bytes long and reserves its disk blocks from byte `from` on, which is not
- * behind its end. What is new is zero. Where it fails the file is as long as it was. zm__file_zeros
- * does it on every system, by writing what is new.
+/* Opens a new file, for its owner alone, that is to get the name `name`, in dir, by zm__file_link:
+ * it has none yet, so that nothing is left of it when the process dies, or, where this system
+ * cannot do that, has it already, as *named says. zm__file_new gives it the name at once.
+ * zm__file_link returns false with errno set where it fails.
  */
-int zm__file_reserve(int fd, size_t from, size_t to, zm_cause_t *cause);
-int zm__file_zeros(int fd, size_t to, zm_cause_t *cause);
+int zm__file_beside(const char *dir, const char *name, int *fd, bool *named, zm_cause_t *cause);
+int zm__file_new(const char *name, int *fd, bool *named, zm_cause_t *cause);
+bool zm__file_link(int fd, const char *name);
 
-/* Whether this process may not make a file so long, errno being EFBIG then. Asked before, since
- * trying it would raise SIGXFSZ.
- */
-bool zm__file_beyond_limit(size_t to);
+/* Reads up to n bytes from the start of a file; how many, or -1 with errno set. */
+ssize_t zm__file_read(int fd, void *p, size_t n);
 
-/* Makes a mapping of n bytes, whole pages, of a new file in dir (NULL: /tmp), their blocks
- * reserved; *fd stays open.
+/* Writes n bytes at byte `to`; where it fails some of them may have been written. */
+int zm__file_write(int fd, const void *p, size_t n, size_t to, zm_cause_t *cause);
+
+/* Makes a file `to` bytes long, more than it was: a hole, which takes no room on the disk. */
+int zm__file_extend(int fd, size_t to, zm_cause_t *cause);
+
+/* What zm__file_reserve did to a file. */
+typedef struct zm__hole {
+    off_t from, to;
+} zm__hole_t;
+
+typedef struct zm__reserved {
+    off_t had;          /* bytes that the file had */
+    bool longer;        /* it has more now */
+    zm__hole_t *holes;  /* that it had, in order */
+    size_t nholes, cap; /* in use, and with memory */
+    size_t filled;      /* of the first so many holes */
+} zm__reserved_t;
+
+/* Reserves blocks on the disk for all bytes [from, to) of a file that have none, and makes it `to`
+ * bytes long where it is shorter; from is not behind its end. What is new is zero. On a file system
+ * that reserves nothing, zeros are written behind the end, and holes stay. Where it fails the file
+ * is as it was; where it does not, either of zm__reserved_keep and zm__reserved_undo is to follow.
  */
-int zm__map_tmpfile(const char *dir, size_t n, void **out, int *fd, zm_cause_t *cause);
+int zm__file_reserve(int fd, size_t from, size_t to, zm__reserved_t *r, zm_cause_t *cause);
+void zm__reserved_keep(zm__reserved_t *r);
+void zm__reserved_undo(int fd, zm__reserved_t *r); /* keeps errno */
+
+/* Clears the bytes [from, to) of a file that is mapped, writable, at p: no more than has data. */
+void zm__file_clear(int fd, void *p, size_t from, size_t to);
+
+/* zm__file_reserve, for the system at hand: false with errno set, EOPNOTSUPP where the file system
+ * cannot do it; the file may have become longer. And blocks back from [from, to), which is a hole
+ * then.
+ */
+bool zm__file_allocate(int fd, off_t from, off_t to);
+void zm__file_punch(int fd, off_t from, off_t to);
 
 /* ---- buffer.c, buffer_file.c ----------------------------------------------------------------- */
 
@@ -202,9 +249,35 @@ void zm__buffer_free(zm_buffer_t *b);
 /* Gives b memory in place of what it had, which the caller has copied and frees. */
 void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd);
 
-/* The file of a Buffer of kind ZM_BUFFER_FILE: what zm_buffer_open reads. */
+/* For a Buffer of kind ZM_BUFFER_FILE: commits its length, as after a reset, without waiting for
+ * the disk; and syncs, unmaps and closes its file.
+ */
 void zm__buffer_commit(zm_buffer_t *b);
 int zm__buffer_close(zm_buffer_t *b, zm_cause_t *cause);
+
+/* The start of its mapping, and the length that its header has. */
+static inline char *zm__buffer_file(const zm_buffer_t *b)
+{
+    return (char *)b->data - ZM__FILE_HEADER;
+}
+size_t zm__buffer_committed(const zm_buffer_t *b);
+
+/* Whether an open file begins as that of a Buffer does. */
+bool zm__buffer_is_file(int fd);
+
+/* Unlocks and closes a file, and returns what close did. */
+int zm__buffer_unlock(int fd);
+
+/* ---- buffer_copy.c: the copy that zm_buffer_rewrite made, where b->old_fd is not -1 ------------- */
+
+/* Puts the copy, which has been written to disk, in the place of the file, which is closed; and ends
+ * the file's use where that never came about, the copy's name being removed.
+ */
+int zm__buffer_publish(zm_buffer_t *b, zm_cause_t *cause);
+void zm__buffer_discard(zm_buffer_t *b);
+
+/* Removes the copy that a process which died has left beside b's file, if so. */
+void zm__buffer_sweep(const zm_buffer_t *b);
 
 /* Numbers as records and files have them. */
 static inline uint64_t zm__le64(const void *p)
@@ -241,27 +314,6 @@ void zm__cache_counts(uint64_t *bytes, uint64_t *objects);
 /* Has every cache set its sample_at, or guard_at, anew. */
 void zm__cache_sample_anew(void);
 void zm__cache_guard_anew(void);
-
-/* ---- mmapfile.c ---------------------------------------------------------------------------- */
-
-/* Writes zeros to [from, to) of a file, beyond its end, for file systems that reserve nothing.
- * Returns NULL, or the system call that failed, errno being set.
- */
-const char *zm__mmap_fill(int fd, size_t from, size_t to);
-
-/* ---- mmapfile_linux.c, mmapfile_posix.c ------------------------------------------------------ */
-
-/* The mapping of size > old > 0 bytes in place of that of the first `old` at addr, or MAP_FAILED
- * with errno set, nothing being changed then.
- */
-void *zm__mmap_grow(int fd, bool writable, void *addr, size_t old, size_t size);
-
-/* Gives the bytes [from, to), from < to, of a file of `had` bytes blocks on the disk, as far as
- * this system can, and what is in them stays; the file then has `to` bytes at least. Returns
- * NULL, or the system call that failed, errno being set; the file may have become longer then.
- * Signals are blocked.
- */
-const char *zm__mmap_reserve(int fd, size_t from, size_t to, size_t had);
 
 /* ---- allocator.c -------------------------------------------------------------------------- */
 

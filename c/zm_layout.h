@@ -201,9 +201,13 @@ typedef struct zm_buffer {
     size_t size;  /* bytes that there are at data; 0 in a view */
     size_t max;   /* what growing must not pass */
     size_t spill; /* what size must not pass outside of a file; SIZE_MAX: it may */
+    size_t step;  /* the most to grow by when less would do; less than that failed */
     char *dir;    /* folder of temporary files, NUL-terminated, or NULL */
+    char *path;   /* of a file that stays, NUL-terminated, or NULL */
     int32_t fd;   /* of the file, or -1 */
     int32_t kind; /* ZM_BUFFER_... */
+    int32_t old_fd; /* of the file at path, where fd is a copy that is to replace it; or -1 */
+    int32_t named;  /* whether that copy has a name already */
 } zm_buffer_t;
 
 /* Why a call that concerns a file failed. */

@@ -367,15 +367,27 @@ int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_ca
 /* Opens the Buffer in a file, or makes it where there is no file or an empty one. It has what was
  * committed last, by zm_buffer_sync, zm_buffer_reset or zm_buffer_release, and locks the file
  * (flock) until it is released. Bytes that were added later are gone; but bytes before the
- * committed length that were changed since stay changed.
+ * committed length that were changed since stay changed, unless zm_buffer_rewrite was called first.
+ * Blocks on the disk are reserved for all of it, holes included.
  * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ESYS, ZM_EBUSY (open already, here or in another
- * process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then.
+ * process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then, to the byte, and so is the free
+ * space of its disk.
  *
  * The file: 8 bytes "zmem.buf", 8 of version (1), 8 of committed length, zeroes up to byte 4096,
  * and the bytes of the Buffer from there on. Numbers are little-endian. The committed length counts
  * as b->len does. What is behind it is no part of the Buffer.
  */
 int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
+
+/* Says that bytes of b from offset `from` on are about to be changed in place, by sorting them, say.
+ * Where b is in a file that stays and some of them are committed, b goes on in a copy of that file,
+ * without a name, which takes the file's place at the next zm_buffer_sync or zm_buffer_release: one
+ * whole state or the other is at its path, whatever happens. The copy has the file's mode and
+ * owner; other hard links to the file keep the old state. Otherwise nothing happens.
+ * Addresses of b's bytes change. Returns ZM_OK, or ZM_ENOMEM or ZM_ESYS, and nothing has changed.
+ * Cost: b->len bytes of disk until then, and to copy them.
+ */
+int zm_buffer_rewrite(zm_buffer_t *b, size_t from, zm_cause_t *cause);
 
 /* Makes b move to a temporary file in dir (as above) rather than grow past `threshold` bytes.
  * Returns ZM_OK, ZM_ENOMEM, or ZM_EINVAL where b is in a file already.
@@ -387,8 +399,8 @@ int zm_buffer_set_spill(zm_buffer_t *b, size_t threshold, const char *dir);
  */
 void zm_buffer_set_max(zm_buffer_t *b, size_t max);
 
-/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time, or takes just what is
- * needed where there is no room for that.
+/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time; where there is no room
+ * for that, half as much is tried, and so on, down to what is needed.
  * Returns ZM_OK, or ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS, and b is as it was then.
  */
 int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause);
@@ -409,7 +421,8 @@ void *zm_buffer_next(const zm_buffer_t *b, size_t *off, size_t *n);
 void zm_buffer_reset(zm_buffer_t *b);
 
 /* Writes a Buffer that zm_buffer_open returned to disk and commits its length; does nothing for
- * others. Returns ZM_OK or ZM_ESYS.
+ * others. Returns ZM_OK or ZM_ESYS: with errno ESTALE where zm_buffer_rewrite was called and the
+ * file is not at its path any more.
  */
 int zm_buffer_sync(zm_buffer_t *b, zm_cause_t *cause);
 
@@ -467,37 +480,50 @@ size_t zm_sort_scratch(size_t len);
 /* ---- Mapped files (on Unix systems) --------------------------------------------------------- */
 
 /* fd is an open regular file, which stays the caller's; a mapping lives on when it is closed. Where
- * the result is ZM_ESYS, *cause is filled in; cause may be NULL. Mappings are shared with the file
- * and not counted as allocated.
+ * the result is ZM_ESYS or ZM_ENOMEM, *cause is filled in; cause may be NULL. Mappings are shared
+ * with the file and not counted as allocated.
  *
- * To touch a mapping beyond the end of its file, or where the disk has no block for it, is SIGBUS.
- * These functions do not let that come about; what is left is somebody else cutting the file, a
- * disk that cannot be read, and a full one where the file system reserves nothing (ZFS, some
- * network file systems) or, on tmpfs, where a hole is read. One thread at a time may change the
- * length of a file.
+ * To touch a mapping beyond the end of its file is SIGBUS, and so is to write to a page for which
+ * the disk has no block and no room. A file that is made longer here takes no blocks, as whoever
+ * maps files expects: they come when its pages are written, so that a full disk is SIGBUS then.
+ * ZM_MMAP_RESERVE, or zm_mmap_reserve, makes it an error of the call. What is left is somebody else
+ * cutting the file, a disk that cannot be read, and a full one where the file system reserves
+ * nothing (ZFS, some network file systems) or, on tmpfs, where a hole is read. One thread at a time
+ * may change the length of a file.
  */
+enum {
+    ZM_MMAP_WRITE = 1,   /* for writing, as well as for reading */
+    ZM_MMAP_RESERVE = 2, /* its blocks are reserved, where the file system can */
+};
 
-/* Maps the first `size` bytes of a file, for reading or, where `writable`, for writing too.
+/* Maps the first `size` bytes of a file.
  * size: 0 to ZM_MAX_SIZE; a mapping of 0 bytes is NULL.
- * A writable mapping's blocks on the disk are reserved first, where the file system can, and the
- * file made as long where it is shorter, so that a full disk is an error here and not SIGBUS later.
- * For reading only, a file that is shorter is an error with errno ENXIO.
- * Returns ZM_OK and sets *addr, ZM_EINVAL for a size out of range, or ZM_ESYS with the file as long
- * as it was.
+ * flags: of ZM_MMAP_...; for writing, a file that is shorter is made as long, with zeros; for reading
+ * only, that is an error with errno ENXIO, and nothing is reserved.
+ * Returns ZM_OK and sets *addr, ZM_EINVAL for a size out of range, or ZM_ESYS or ZM_ENOMEM with the
+ * file and the free space of its disk as they were.
  * The caller ends it with zm_mmap_free.
  */
-int zm_mmap_file(int fd, bool writable, size_t size, void **addr, zm_cause_t *cause);
+int zm_mmap_file(int fd, int flags, size_t size, void **addr, zm_cause_t *cause);
 
 /* Makes a file, and the mapping of its first `old` bytes at *addr, `size` bytes long.
- * writable: as the mapping was made.
- * What is new is zero, and its blocks are reserved as above, whether writable or not. What is cut
- * off is gone. The mapping may move: *addr is set to where it is, NULL for 0 bytes. Nothing of it
- * may be used meanwhile.
- * Returns ZM_OK, ZM_EINVAL for sizes out of range, or ZM_ESYS with *addr and both lengths as they
- * were.
+ * flags: as the mapping was made. ZM_MMAP_RESERVE reserves what is new.
+ * What is new is zero. What is cut off is gone. The mapping may move: *addr is set to where it is,
+ * NULL for 0 bytes. Nothing of it may be used meanwhile. What zm_mmap_advise said of parts of it
+ * stays.
+ * Returns ZM_OK, ZM_EINVAL for sizes out of range, or ZM_ESYS or ZM_ENOMEM with *addr, both lengths
+ * and the free space as they were.
  * Cost: growing copies nothing on Linux; elsewhere pages are found anew when they are touched.
  */
-int zm_mmap_resize(int fd, bool writable, void **addr, size_t old, size_t size, zm_cause_t *cause);
+int zm_mmap_resize(int fd, int flags, void **addr, size_t old, size_t size, zm_cause_t *cause);
+
+/* Reserves blocks on the disk for the bytes [from, to) of a file, which are within its length, so
+ * that writing to them in a mapping cannot be SIGBUS. What is in them stays. Where it fails, nobody
+ * else may have written to holes there meanwhile.
+ * Returns ZM_OK, also where the file system reserves nothing; ZM_EINVAL where they are not within
+ * the file; or ZM_ESYS or ZM_ENOMEM with the free space as it was.
+ */
+int zm_mmap_reserve(int fd, size_t from, size_t to, zm_cause_t *cause);
 
 /* Ends the mapping of `size` bytes at addr; what was written to it reaches the file. A size of 0
  * does nothing. Returns ZM_OK or ZM_ESYS.

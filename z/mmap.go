@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"github.com/zmem-go/zmem/c"
@@ -19,26 +20,26 @@ import (
 // size, and is valid until it is passed to Munmap, which is the caller's to do. It is no Go memory
 // and not counted by NumAllocBytes.
 //
-// A writable mapping has its blocks on the disk reserved first, where the file system can, and a
-// file that is shorter is made size bytes long. For reading only, a file that is shorter is an error
-// that is io.ErrUnexpectedEOF. A size of 0 gives nil. Mmap panics where size is negative.
-// An error names the file, and leaves it as long as it was; syscall.ENOSPC is that of a full disk.
+// For writing, a file that is shorter is made size bytes long, with zeros; it is sparse, as that of an
+// MmapFile is, unless ReserveBlocks is among the options. For reading only, a file that is shorter is
+// an error that is io.ErrUnexpectedEOF. A size of 0 gives nil. Mmap panics where size is negative.
+// An error names the file, and leaves it as it was; syscall.ENOSPC is that of a full disk.
 //
 // While the slice is in use nobody may make the file shorter: touching what is no longer there is a
 // fault that ends the program.
-func Mmap(fd *os.File, writable bool, size int64) ([]byte, error) {
-	return mmap("Mmap", fd, writable, size)
+func Mmap(fd *os.File, writable bool, size int64, options ...MmapOption) ([]byte, error) {
+	return mmap("Mmap", fd, mmapFlags(writable, slices.Contains(options, ReserveBlocks)), size)
 }
 
-func mmap(call string, fd *os.File, writable bool, size int64) ([]byte, error) {
+func mmap(call string, fd *os.File, flags int, size int64) ([]byte, error) {
 	n, err := mapSize(call, fd, "mmap", size)
 	if err != nil {
 		return nil, err
 	}
 	var cause c.Cause
-	p, e := c.MmapFile(fd.Fd(), writable, n, &cause)
+	p, e := c.MmapFile(fd.Fd(), flags, n, &cause)
 	runtime.KeepAlive(fd)
-	if e == c.ESYS && !writable && syscall.Errno(cause.Code) == syscall.ENXIO {
+	if e == c.ESYS && flags&c.MmapWrite == 0 && syscall.Errno(cause.Code) == syscall.ENXIO {
 		return nil, pathError(call, "mmap", fd.Name(),
 			fmt.Errorf("%d bytes of a shorter file: %w", size, io.ErrUnexpectedEOF))
 	}

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
+	"slices"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -22,11 +24,12 @@ import (
 // exclusive use; the other methods may be called by many goroutines at once. Data is no Go memory,
 // is not counted by NumAllocBytes, and may be written only where the file was opened for it.
 //
-// Blocks on the disk are reserved, where the file system can, before a file is mapped for writing
-// and whenever it grows, so that a full disk is an error of the call rather than a fault when Data
-// is written later. What is left to make touching Data a fault, which ends the program: somebody
-// else cutting the file, a disk that cannot be read, and a full disk where the file system reserves
-// nothing (ZFS, some network file systems) or, on tmpfs, where a hole is read.
+// A file that is made longer is sparse, as files that are mapped are: it takes room on the disk as
+// its pages are written. Writing to Data when the disk is full then is a fault (SIGBUS), which ends
+// the program. Reserve, or the option ReserveBlocks, makes a full disk an error of a call instead.
+// What is left to make touching Data a fault: somebody else cutting the file, a disk that cannot be
+// read, and a full disk where the file system reserves nothing (ZFS, some network file systems) or,
+// on tmpfs, where a hole is read. (A Buffer in a file always reserves: it meets the last three only.)
 //
 // Errors name the call and the file, and errors.Is finds the system's reason in them:
 // fs.ErrNotExist, syscall.ENOSPC and so on. A call that fails leaves the MmapFile as it was.
@@ -38,7 +41,27 @@ type MmapFile struct {
 	Fd   *os.File // stays, closed, after Close and Delete
 
 	readOnly bool // how Data is mapped
+	reserve  bool // ReserveBlocks
 	closed   bool
+}
+
+// MmapOption is an option of OpenMmapFile, OpenMmapFileUsing and Mmap.
+type MmapOption int
+
+// ReserveBlocks has the disk's blocks reserved, where the file system can, for all of a file that is
+// mapped for writing, holes included, and whenever it grows.
+const ReserveBlocks MmapOption = 1
+
+// mmapFlags is how to map a file, for C.
+func mmapFlags(writable, reserve bool) int {
+	flags := 0
+	if writable {
+		flags |= c.MmapWrite
+	}
+	if reserve {
+		flags |= c.MmapReserve
+	}
+	return flags
 }
 
 // NewFile is what OpenMmapFile and OpenMmapFileUsing return, beside the MmapFile, where the file
@@ -61,14 +84,17 @@ const maxGrowth = 1 << 30
 // the error is NewFile. One that is not is mapped as long as it is, whatever maxSz. An empty file
 // and a maxSz of 0 or less give an MmapFile without Data, which may grow.
 //
+// Options: ReserveBlocks.
+//
 // A file that was created stays, empty, where mapping it fails. So that a new file's name survives
 // a crash of the machine as well, call SyncDir.
-func OpenMmapFile(filename string, flag int, maxSz int) (*MmapFile, error) {
+func OpenMmapFile(filename string, flag int, maxSz int, options ...MmapOption) (*MmapFile, error) {
 	fd, err := os.OpenFile(filename, flag, 0o666)
 	if err != nil {
 		return nil, callError("OpenMmapFile", err)
 	}
-	m, err := openMmapFile("OpenMmapFile", fd, maxSz, flag&(os.O_WRONLY|os.O_RDWR) != 0)
+	writable := flag&(os.O_WRONLY|os.O_RDWR) != 0
+	m, err := openMmapFile("OpenMmapFile", fd, maxSz, writable, options)
 	if m == nil {
 		fd.Close()
 	}
@@ -78,23 +104,23 @@ func OpenMmapFile(filename string, flag int, maxSz int) (*MmapFile, error) {
 // OpenMmapFileUsing is OpenMmapFile with a file that is open already, for writing as well where
 // writable. It is the MmapFile's from then on, which closes it; where there is an error other than
 // NewFile, it stays the caller's.
-func OpenMmapFileUsing(fd *os.File, sz int, writable bool) (*MmapFile, error) {
-	return openMmapFile("OpenMmapFileUsing", fd, sz, writable)
+func OpenMmapFileUsing(fd *os.File, sz int, writable bool, options ...MmapOption) (*MmapFile, error) {
+	return openMmapFile("OpenMmapFileUsing", fd, sz, writable, options)
 }
 
-func openMmapFile(call string, fd *os.File, sz int, writable bool) (*MmapFile, error) {
+func openMmapFile(call string, fd *os.File, sz int, writable bool, options []MmapOption) (*MmapFile, error) {
 	info, err := fd.Stat()
 	if err != nil {
 		return nil, callError(call, err)
 	}
-	m := &MmapFile{Fd: fd, readOnly: !writable}
+	m := &MmapFile{Fd: fd, readOnly: !writable, reserve: slices.Contains(options, ReserveBlocks)}
 	if info.Size() == 0 && sz > 0 {
 		if err := m.resize(call, int64(sz)); err != nil {
 			return nil, err
 		}
 		return m, NewFile
 	}
-	if m.Data, err = mmap(call, fd, writable, info.Size()); err != nil {
+	if m.Data, err = mmap(call, fd, mmapFlags(writable, m.reserve), info.Size()); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -114,12 +140,38 @@ func (m *MmapFile) resize(call string, size int64) error {
 		return err
 	}
 	var cause c.Cause
-	p, e := c.MmapResize(m.Fd.Fd(), !m.readOnly, startOf(m.Data), uintptr(len(m.Data)), n, &cause)
+	p, e := c.MmapResize(m.Fd.Fd(), mmapFlags(!m.readOnly, m.reserve), startOf(m.Data), uintptr(len(m.Data)), n, &cause)
 	if e != c.OK {
 		return fileError(call, m.Fd.Name(), e, &cause)
 	}
 	m.Data = bytesAt(p, int(n))
 	return nil
+}
+
+// Reserve reserves the disk's blocks for the bytes [from, to) of the file, which have to be within
+// Data, where the file system can: writing to them cannot meet a full disk after that. A full disk is
+// an error that is syscall.ENOSPC, and nothing is reserved then. What is in the file stays as it is;
+// but nobody else may write to holes of it there meanwhile. Reserve panics where from is negative,
+// or to is below it, and returns an error that is fs.ErrPermission where the file was not opened for writing.
+func (m *MmapFile) Reserve(from, to int64) error {
+	const call = "MmapFile.Reserve"
+	if from < 0 || to < from {
+		panic(fmt.Sprintf("z: %s: no range: %d to %d", call, from, to))
+	}
+	if err := m.usable(call, "fallocate"); err != nil {
+		return err
+	}
+	if m.readOnly {
+		return pathError(call, "fallocate", m.Fd.Name(), fs.ErrPermission)
+	}
+	if to > int64(len(m.Data)) {
+		return pathError(call, "fallocate", m.Fd.Name(),
+			fmt.Errorf("%d is beyond the %d bytes of Data: %w", to, len(m.Data), fs.ErrInvalid))
+	}
+	var cause c.Cause
+	err := c.MmapReserveBlocks(m.Fd.Fd(), uintptr(from), uintptr(to), &cause)
+	runtime.KeepAlive(m.Fd)
+	return fileError(call, m.Fd.Name(), err, &cause)
 }
 
 // usable says why there is no file for an operation, if so.
