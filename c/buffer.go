@@ -60,9 +60,13 @@ func (b *Buffer) Grow(n uintptr, cause *Cause) Err {
 func (b *Buffer) Reset() { C.zm_buffer_reset(b.c()) }
 
 // Rewrite is zm_buffer_rewrite.
-func (b *Buffer) Rewrite(from uintptr, cause *Cause) Err {
-	return Err(C.zm_buffer_rewrite(b.c(), C.size_t(from), cause.c()))
+func (b *Buffer) Rewrite(from uintptr, cause *Cause) (copied bool, err Err) {
+	err = Err(C.zm_buffer_rewrite(b.c(), C.size_t(from), (*C.bool)(&copied), cause.c()))
+	return copied, err
 }
+
+// RewriteUndo is zm_buffer_rewrite_undo.
+func (b *Buffer) RewriteUndo() { C.zm_buffer_rewrite_undo(b.c()) }
 
 // Sync is zm_buffer_sync.
 func (b *Buffer) Sync(cause *Cause) Err { return Err(C.zm_buffer_sync(b.c(), cause.c())) }

@@ -64,8 +64,9 @@ static int copy_into(zm_buffer_t *b, int fd, zm_cause_t *cause)
     return ZM_OK;
 }
 
-int zm_buffer_rewrite(zm_buffer_t *b, size_t from, zm_cause_t *cause)
+int zm_buffer_rewrite(zm_buffer_t *b, size_t from, bool *copied, zm_cause_t *cause)
 {
+    *copied = false;
     if (b->kind != ZM_BUFFER_FILE || b->old_fd >= 0 || from >= zm__buffer_committed(b))
         return ZM_OK;
     char name[PATH_MAX];
@@ -79,12 +80,32 @@ int zm_buffer_rewrite(zm_buffer_t *b, size_t from, zm_cause_t *cause)
     err = copy_into(b, fd, cause);
     if (!err) {
         b->named = named;
+        *copied = true;
         return ZM_OK;
     }
     if (named)
         unlink(name);
     zm__buffer_unlock(fd);
     return err;
+}
+
+bool zm_buffer_rewrite_undo(zm_buffer_t *b)
+{
+    struct stat st;
+    zm_buffer_t copy = *b;
+    char *p = NULL;
+    if (b->old_fd < 0 || fstat(b->old_fd, &st) != 0 ||
+        (size_t)st.st_size < ZM__FILE_HEADER + b->len ||
+        !(p = zm__map_file(b->old_fd, true, (size_t)st.st_size)))
+        return false;
+    size_t size = (size_t)st.st_size - ZM__FILE_HEADER;
+    zm__buffer_adopt(b, ZM_BUFFER_FILE, p + ZM__FILE_HEADER, size, b->old_fd);
+    b->old_fd = -1;
+    b->named = false;
+    zm__map_free(zm__buffer_file(&copy), ZM__FILE_HEADER + copy.size);
+    copy.old_fd = copy.fd;
+    zm__buffer_discard(&copy);
+    return true;
 }
 
 /* Waits until the names in a folder are on the disk. */

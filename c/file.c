@@ -159,6 +159,8 @@ int zm__file_extend(int fd, size_t to, zm_cause_t *cause)
     quiet_begin(&q);
     int failed = ftruncate(fd, (off_t)to);
     quiet_end(&q);
+    if (failed && errno == EINVAL && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        errno = EBADF; /* as all other calls say of a file that is not open for writing */
     return failed ? zm__sys_error("ftruncate", cause) : ZM_OK;
 }
 

@@ -27,7 +27,7 @@ import (
 //
 // A Buffer is for one goroutine at a time. Any number may read it as long as none changes it. Who
 // makes one calls Release. NumAllocBytes counts the heap and anonymous mappings, and a control
-// block of 72 bytes for each Buffer; it does not count what is in a file, since the system writes
+// block of 96 bytes for each Buffer; it does not count what is in a file, since the system writes
 // that out when memory is short.
 //
 // Methods that return no error panic where there is no memory, a limit is reached or the disk is

@@ -18,7 +18,7 @@ func TestLeaks_Buffer(t *testing.T) {
 	leaks := z.Leaks()
 	want := regexp.MustCompile(`^LEAK: 4198472 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(2 blocks, tag "records"\)
     testing\.tRunner .*
-(LEAK: 72 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(1 block\)
+(LEAK: 96 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(1 block\)
     testing\.tRunner .*
 ){2}$`)
 	if !want.MatchString(leaks) {

@@ -13,6 +13,11 @@ import (
 // file of its own where the Buffer is in a file), of at most half of what is sorted, and 64 MiB; it
 // is given back before they return. Where they fail, the Buffer is as it was.
 //
+// A Buffer of NewBufferPersistent whose records are committed is sorted in a copy of its file, which
+// takes the file's place at the next Sync or Release: if the process dies before, the file has what
+// was committed, unsorted. That takes as much disk again as the Buffer, until then. Sync returns an
+// error that is syscall.ESTALE where the file is not at its path any more.
+//
 // The sorts by a key run in C, on as many threads as there are processors; the environment variable
 // ZMEM_THREADS sets another number. Those with a LessFunc run in Go.
 
@@ -98,7 +103,18 @@ func (b *Buffer) sort(method string, start, end int, do func(*sorting) error) er
 		return fmt.Errorf("z: Buffer.%s: %w from %d to %d, as there are those from %d to %d",
 			method, ErrNoRecord, start, end, k.Start, k.Len)
 	}
+	var cause c.Cause
+	copied, cerr := false, c.OK
+	if k.Kind == c.BufferFile {
+		copied, cerr = k.Rewrite(uintptr(start), &cause)
+	}
+	if cerr != c.OK {
+		return b.failed(method, cerr, &cause)
+	}
 	err := do(&sorting{b, method, b.Bytes()[start-int(k.Start) : end-int(k.Start)]})
+	if err != nil && copied {
+		k.RewriteUndo()
+	}
 	var wrong *recordError
 	if errors.As(err, &wrong) {
 		wrong.off += start

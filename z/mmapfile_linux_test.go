@@ -3,6 +3,8 @@ package z_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,25 +86,108 @@ func TestMmapFile_LeavesNothingBehind(t *testing.T) {
 	wantHeld(t, dir, 0, 0)
 }
 
-// The blocks of a writable mapping are there before it is, those of holes too.
-func TestMmapFile_ReservesBlocks(t *testing.T) {
+// blocksOf is how many bytes of disk blocks a file has.
+func blocksOf(t *testing.T, name string) int64 {
+	t.Helper()
+	info, err := os.Stat(name)
+	noError(t, err)
+	return info.Sys().(*syscall.Stat_t).Blocks * 512
+}
+
+func wantBlocks(t *testing.T, name string, want int64) {
+	t.Helper()
+	if got := blocksOf(t, name); got != want {
+		t.Fatalf("%d bytes have blocks, want %d", got, want)
+	}
+}
+
+func TestMmapFile_IsSparse(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	m, err := z.OpenMmapFile(name, os.O_RDWR|os.O_CREATE, 256<<20)
+	if err != z.NewFile {
+		t.Fatal(err)
+	}
+	wantBlocks(t, name, 0)
+	noError(t, m.Truncate(1<<30))
+	_, _, err = m.AllocateSlice(0, 1<<30)
+	noError(t, err)
+	if got := blocksOf(t, name); got > 64<<10 {
+		t.Fatalf("a slice of nothing takes %d bytes", got)
+	}
+	b, err := z.Mmap(m.Fd, true, 3<<30)
+	noError(t, err)
+	noError(t, z.Munmap(b))
+	if got := blocksOf(t, name); got > 64<<10 {
+		t.Fatalf("a longer file takes %d bytes", got)
+	}
+	noError(t, m.Close(-1))
+}
+
+// With ReserveBlocks the blocks of a writable mapping are there before it is, those of holes too.
+func TestMmapFile_ReserveBlocks(t *testing.T) {
 	name := fileWith(t, "")
 	noError(t, os.Truncate(name, 1<<20))
-	blocks := func() int64 {
-		info, err := os.Stat(name)
-		noError(t, err)
-		return info.Sys().(*syscall.Stat_t).Blocks * 512
-	}
-	if blocks() != 0 {
-		t.Fatalf("a file that is one hole has %d bytes in blocks", blocks())
-	}
-	m := openMmapFile(t, name, os.O_RDWR, 0, nil)
+	wantBlocks(t, name, 0)
+	m, err := z.OpenMmapFile(name, os.O_RDWR, 0, z.ReserveBlocks)
+	noError(t, err)
 	for _, size := range []int64{1 << 20, 5 << 20} {
 		noError(t, m.Truncate(size))
-		if blocks() < size {
-			t.Fatalf("%d of %d bytes have blocks", blocks(), size)
+		wantBlocks(t, name, size)
+	}
+	noError(t, m.Close(-1))
+	wantBlocks(t, name, 5<<20)
+
+	noError(t, os.Truncate(name, 0))
+	noError(t, os.Truncate(name, 5<<20))
+	fd, err := os.OpenFile(name, os.O_RDWR, 0)
+	noError(t, err)
+	b, err := z.Mmap(fd, true, 2<<20, z.ReserveBlocks)
+	noError(t, err)
+	wantBlocks(t, name, 2<<20)
+	noError(t, z.Munmap(b))
+	m, err = z.OpenMmapFileUsing(fd, 0, true, z.ReserveBlocks)
+	noError(t, err)
+	wantBlocks(t, name, 5<<20)
+	noError(t, m.Close(-1))
+}
+
+func TestMmapFile_Reserve(t *testing.T) {
+	name := fileWith(t, "")
+	noError(t, os.Truncate(name, 1<<20))
+	m := openMmapFile(t, name, os.O_RDWR, 0, nil)
+	copy(m.Data[500_000:], "what is there stays")
+	noError(t, m.Reserve(0, 0))
+	noError(t, m.Reserve(256<<10, 768<<10))
+	wantBlocks(t, name, 512<<10)
+	noError(t, m.Reserve(0, 1<<20))
+	wantBlocks(t, name, 1<<20)
+	if got := string(m.Data[500_000:500_019]); got != "what is there stays" {
+		t.Fatalf("it has become %q", got)
+	}
+	wantError(t, m.Reserve(0, 1<<20+1), fs.ErrInvalid)
+	for _, bad := range [][2]int64{{-1, 5}, {6, 5}, {math.MinInt64, math.MaxInt64}} {
+		wantPanic(t, func() { _ = m.Reserve(bad[0], bad[1]) }, "z: MmapFile.Reserve: no range")
+	}
+	noError(t, m.Close(-1))
+	wantError(t, m.Reserve(0, 1), fs.ErrClosed)
+	wantError(t, new(z.MmapFile).Reserve(0, 1), fs.ErrInvalid)
+	m = openMmapFile(t, name, os.O_RDONLY, 0, nil)
+	wantError(t, m.Reserve(0, 1), fs.ErrPermission)
+}
+
+// A mapping of which a part was advised is more than one to the kernel, which grows but one.
+func TestMmapFile_GrowsAfterAdvice(t *testing.T) {
+	m := openMmapFile(t, filepath.Join(t.TempDir(), "file"), os.O_RDWR|os.O_CREATE, 1<<20, z.NewFile)
+	fill(m.Data, 7)
+	noError(t, z.Madvise(m.Data[500000:600000], false))
+	for _, size := range []int64{4 << 20, 64 << 20} {
+		noError(t, m.Truncate(size))
+		if int64(len(m.Data)) != size || m.Data[0] != 7 || m.Data[550000] != 7 || m.Data[1<<20-1] != 7 ||
+			!isZero(m.Data[1<<20:]) {
+			t.Fatal("it has other bytes")
 		}
 	}
+	noError(t, m.Close(-1))
 }
 
 func init() { children["file size limit"] = fileSizeLimit }
@@ -123,7 +208,7 @@ func fileSizeLimit() {
 	report(m.Truncate(65537))
 	_, _, err = m.AllocateSlice(1<<20, 5)
 	report(err)
-	_, err = z.Mmap(m.Fd, true, 1<<20)
+	_, err = z.Mmap(m.Fd, true, 1<<20, z.ReserveBlocks)
 	report(err)
 	m2, err := z.OpenMmapFile(name+"2", os.O_RDWR|os.O_CREATE, 1<<20)
 	fmt.Println(m2 == nil)
@@ -139,10 +224,10 @@ func TestMmapFile_FileSizeLimit(t *testing.T) {
 	noError(t, err)
 	const failed = ": file too large true hello 5\n"
 	want := z.NewFile.Error() + "\n" +
-		"z: MmapFile.Truncate: fallocate " + name + failed +
-		"z: MmapFile.AllocateSlice: fallocate " + name + failed +
+		"z: MmapFile.Truncate: ftruncate " + name + failed +
+		"z: MmapFile.AllocateSlice: ftruncate " + name + failed +
 		"z: Mmap: fallocate " + name + failed +
-		"true\nz: OpenMmapFile: fallocate " + name + "2" + failed +
+		"true\nz: OpenMmapFile: ftruncate " + name + "2" + failed +
 		"<nil> false hello 65536\n<nil>\n"
 	if got != want {
 		t.Fatalf("it printed:\n%swant:\n%s", got, want)
@@ -164,7 +249,7 @@ func fullDisk() {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		exit(err)
 	}
-	m, err := z.OpenMmapFile(name, os.O_RDWR|os.O_CREATE, 600<<10)
+	m, err := z.OpenMmapFile(name, os.O_RDWR|os.O_CREATE, 600<<10, z.ReserveBlocks)
 	if err != z.NewFile {
 		exit(err)
 	}
@@ -179,7 +264,7 @@ func fullDisk() {
 	full(m.Truncate(2 << 20))
 	_, _, err = m.AllocateSlice(1, 600<<10)
 	full(err)
-	_, err = z.OpenMmapFile(name+"2", os.O_RDWR|os.O_CREATE, 600<<10)
+	_, err = z.OpenMmapFile(name+"2", os.O_RDWR|os.O_CREATE, 600<<10, z.ReserveBlocks)
 	full(err)
 	// A hole that has no room is found out when the file is mapped for writing, not when it is written.
 	if err := os.WriteFile(name+"3", nil, 0o666); err != nil {
@@ -188,8 +273,16 @@ func fullDisk() {
 	if err := os.Truncate(name+"3", 600<<10); err != nil {
 		exit(err)
 	}
-	_, err = z.OpenMmapFile(name+"3", os.O_RDWR, 0)
+	_, err = z.OpenMmapFile(name+"3", os.O_RDWR, 0, z.ReserveBlocks)
 	full(err)
+	sparse, err := z.OpenMmapFile(name+"3", os.O_RDWR, 0)
+	if err != nil {
+		exit(err)
+	}
+	full(sparse.Reserve(0, 600<<10))
+	if err := sparse.Close(-1); err != nil {
+		exit(err)
+	}
 	if err := m.Truncate(900 << 10); err != nil {
 		exit(err)
 	}
@@ -222,6 +315,7 @@ func TestMmapFile_FullDisk(t *testing.T) {
 z: MmapFile.AllocateSlice: fallocate DIR/file: no space left on device 614400
 z: OpenMmapFile: fallocate DIR/file2: no space left on device 614400
 z: OpenMmapFile: fallocate DIR/file3: no space left on device 614400
+z: MmapFile.Reserve: fallocate DIR/file3: no space left on device 614400
 done
 `)
 }

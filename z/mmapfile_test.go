@@ -470,7 +470,7 @@ func TestMmapFile_UsingFails(t *testing.T) {
 	if m != nil {
 		t.Fatal("an MmapFile and an error")
 	}
-	wantError(t, err, syscall.EBADF, "z: OpenMmapFileUsing: ", name)
+	wantError(t, err, fs.ErrPermission, "z: OpenMmapFileUsing: ", name)
 	noError(t, fd.Close())
 	wantFile(t, name, "hello")
 }
@@ -564,7 +564,8 @@ func TestMmap_Fails(t *testing.T) {
 		wantError(t, err, want, "z: Mmap: "+call, name)
 	}
 	try(false, 6, io.ErrUnexpectedEOF, "mmap")
-	try(true, 5, syscall.EBADF, "")
+	try(true, 5, fs.ErrPermission, "mmap")
+	try(true, 6, syscall.EBADF, "ftruncate")
 	try(false, math.MaxInt64, syscall.EFBIG, "mmap")
 	wantPanic(t, func() { z.Mmap(fd, false, -1) }, "z: Mmap: negative size -1")
 	noError(t, fd.Close())

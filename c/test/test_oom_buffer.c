@@ -76,12 +76,14 @@ static zm_buffer_t *buffer; /* what an operation works on, or makes */
 static void *scratch;
 static zm_cause_t cause;
 
+enum { MORE_IF_COPIED = 100 };
+
 typedef struct operation {
     const char *name;
     void (*begin)(void);
     int (*run)(void);
     void (*end)(void);
-    int more; /* descriptors that it leaves open */
+    int more; /* descriptors that it leaves open, or MORE_IF_COPIED */
 } operation_t;
 
 static void fill(zm_buffer_t *b, size_t n)
@@ -172,6 +174,8 @@ static void begin_file_with_tail(void)
     close(fd);
 }
 
+static bool copied; /* a file that was rewritten */
+
 static void begin_committed_file(void)
 {
     begin_file();
@@ -181,7 +185,8 @@ static void begin_committed_file(void)
 static void begin_rewritten_file(void)
 {
     begin_committed_file();
-    assert_int_equal(zm_buffer_rewrite(buffer, 0, NULL), ZM_OK);
+    assert_int_equal(zm_buffer_rewrite(buffer, 0, &copied, NULL), ZM_OK);
+    assert_true(copied);
 }
 
 static int run_new(void)
@@ -203,7 +208,16 @@ static int run_new_tmp(void)
 
 static int run_rewrite(void)
 {
-    return zm_buffer_rewrite(buffer, 0, &cause);
+    return zm_buffer_rewrite(buffer, 0, &copied, &cause);
+}
+
+/* Where undoing fails it goes on in the copy. */
+static int run_rewrite_and_back(void)
+{
+    int err = run_rewrite();
+    if (!err)
+        copied = !zm_buffer_rewrite_undo(buffer);
+    return err;
 }
 
 static int run_open_little(void)
@@ -263,6 +277,7 @@ static const operation_t operations[] = {
     {"open, with a tail", begin_file_with_tail, run_open, end, 1},
     {"open, with a tail that stays", begin_file_with_tail, run_open_little, end, 1},
     {"rewrite", begin_committed_file, run_rewrite, end, 1},
+    {"rewrite, and back", begin_committed_file, run_rewrite_and_back, end, MORE_IF_COPIED},
     {"sync, rewritten", begin_rewritten_file, run_sync, end, -1},
     {"set_spill", begin_heap, run_set_spill, end, 0},
     {"grow, heap", begin_heap, run_grow, end, 0},
@@ -375,7 +390,8 @@ static size_t run_with_failures(const operation_t *op, void (*arm)(size_t k), bo
             assert_int_equal(op->run(), ZM_OK);
         }
         check_filled();
-        assert_int_equal(open_files(), before.files + op->more);
+        int opened = op->more == MORE_IF_COPIED ? copied : op->more;
+        assert_int_equal(open_files(), before.files + opened);
         op->end();
         assert_counts(0, 0);
         assert_null(fault_misuse());
