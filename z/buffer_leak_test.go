@@ -16,7 +16,7 @@ func TestLeaks_Buffer(t *testing.T) {
 	persistent := must(z.NewBufferPersistent(t.TempDir()+"/buffer", 0))(t)
 	b.Grow(4 << 20)
 	leaks := z.Leaks()
-	want := regexp.MustCompile(`^LEAK: 4198472 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(2 blocks, tag "records"\)
+	want := regexp.MustCompile(`^LEAK: 4198496 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(2 blocks, tag "records"\)
     testing\.tRunner .*
 (LEAK: 96 at func: \S+\.TestLeaks_Buffer buffer_leak_test.go:\d+ \(1 block\)
     testing\.tRunner .*
