@@ -198,6 +198,7 @@ static int grow_file(zm_buffer_t *b, size_t size, zm_cause_t *cause)
         return err;
     }
     zm__reserved_keep(&reserved);
+    zm__map_populate_file(b->fd, (char *)b->data + (old - header), want - old);
     return ZM_OK;
 }
 

@@ -4,8 +4,10 @@
  * aligned when they move, so that the kernel moves huge pages whole rather than splitting them.
  */
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include "zm_internal.h"
 
@@ -93,4 +95,11 @@ void zm__map_populate(void *p, size_t n)
     (void)p;
     (void)n;
 #endif
+}
+
+void zm__map_populate_file(int fd, void *p, size_t n)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+        zm__map_populate(p, n);
 }

@@ -153,9 +153,9 @@ void *zm__map_anon(size_t n);
 /* A mapping of the first n bytes of a file, not 0, shared with it; NULL with errno set. */
 void *zm__map_file(int fd, bool writable, size_t n);
 
-/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now; NULL
- * with errno set where that fails, p being as it was. fd is that of the file, or -1 for anonymous
- * memory. What the system was advised of parts of it stays.
+/* Makes a mapping of n bytes of one of `old` bytes, which is less, and returns where it is now;
+ * NULL with errno set where that fails, p being as it was. fd is that of the file, or -1 for
+ * anonymous memory. What the system was advised of parts of it stays.
  */
 void *zm__map_grow(int fd, bool writable, void *p, size_t old, size_t n);
 void zm__map_free(void *p, size_t n);
@@ -163,12 +163,18 @@ void zm__map_free(void *p, size_t n);
 /* Has the system find the pages of memory that is about to be written to all at once, if it can. */
 void zm__map_populate(void *p, size_t n);
 
+/* The same for n bytes of a file's mapping, whole pages, whose blocks were reserved just now, if
+ * those are in memory: to find them one by one costs ten times as much as to write to them.
+ */
+void zm__map_populate_file(int fd, void *p, size_t n);
+
 /* Makes a mapping of n bytes, whole pages, of a new file in dir (NULL: /tmp), their blocks
  * reserved; *fd stays open.
  */
 int zm__map_tmpfile(const char *dir, size_t n, void **out, int *fd, zm_cause_t *cause);
 
-/* ---- file.c, file_linux.c, file_posix.c ------------------------------------------------------- */
+/* ---- file.c, file_linux.c, file_posix.c -------------------------------------------------------
+ */
 
 /* How often a system call is made that signals interrupt, or that others undo, until it fails. */
 #define ZM__MAX_TRIES 100
@@ -268,10 +274,11 @@ bool zm__buffer_is_file(int fd);
 /* Unlocks and closes a file, and returns what close did. */
 int zm__buffer_unlock(int fd);
 
-/* ---- buffer_copy.c: the copy that zm_buffer_rewrite made, where b->old_fd is not -1 ------------- */
+/* ---- buffer_copy.c: the copy that zm_buffer_rewrite made, where b->old_fd is not -1 -------------
+ */
 
-/* Puts the copy, which has been written to disk, in the place of the file, which is closed; and ends
- * the file's use where that never came about, the copy's name being removed.
+/* Puts the copy, which has been written to disk, in the place of the file, which is closed; and
+ * ends the file's use where that never came about, the copy's name being removed.
  */
 int zm__buffer_publish(zm_buffer_t *b, zm_cause_t *cause);
 void zm__buffer_discard(zm_buffer_t *b);

@@ -194,18 +194,18 @@ enum {
 
 /* A Buffer. Whoever appends to it needs the first three fields; len <= cap always holds. */
 typedef struct zm_buffer {
-    void *data;   /* its first byte */
-    size_t len;   /* where the next byte goes, counted from data */
-    size_t cap;   /* up to where bytes go without growing */
-    size_t start; /* where the first byte went: 8, or 0 in a view */
-    size_t size;  /* bytes that there are at data; 0 in a view */
-    size_t max;   /* what growing must not pass */
-    size_t spill; /* what size must not pass outside of a file; SIZE_MAX: it may */
-    size_t step;  /* the most to grow by when less would do; less than that failed */
-    char *dir;    /* folder of temporary files, NUL-terminated, or NULL */
-    char *path;   /* of a file that stays, NUL-terminated, or NULL */
-    int32_t fd;   /* of the file, or -1 */
-    int32_t kind; /* ZM_BUFFER_... */
+    void *data;     /* its first byte */
+    size_t len;     /* where the next byte goes, counted from data */
+    size_t cap;     /* up to where bytes go without growing */
+    size_t start;   /* where the first byte went: 8, or 0 in a view */
+    size_t size;    /* bytes that there are at data; 0 in a view */
+    size_t max;     /* what growing must not pass */
+    size_t spill;   /* what size must not pass outside of a file; SIZE_MAX: it may */
+    size_t step;    /* the most to grow by when less would do; less than that failed */
+    char *dir;      /* folder of temporary files, NUL-terminated, or NULL */
+    char *path;     /* of a file that stays, NUL-terminated, or NULL */
+    int32_t fd;     /* of the file, or -1 */
+    int32_t kind;   /* ZM_BUFFER_... */
     int32_t old_fd; /* of the file at path, where fd is a copy that is to replace it; or -1 */
     int32_t named;  /* whether that copy has a name already */
 } zm_buffer_t;

@@ -379,20 +379,20 @@ int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_ca
  */
 int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
 
-/* Says that bytes of b from offset `from` on are about to be changed in place, by sorting them, say.
- * Where b is in a file that stays and some of them are committed, b goes on in a copy of that file,
- * without a name, which takes the file's place at the next zm_buffer_sync or zm_buffer_release: one
- * whole state or the other is at its path, whatever happens. The copy has the file's mode and
- * owner; other hard links to the file keep the old state. Otherwise, and where b is in a copy
- * already, nothing happens.
- * *copied: whether it made a copy; then addresses of b's bytes have changed.
- * Returns ZM_OK, or ZM_ENOMEM or ZM_ESYS, and nothing has changed.
- * Cost: b->len bytes of disk until then, and to copy them.
+/* Says that bytes of b from offset `from` on are about to be changed in place, by sorting them,
+ * say. Where b is in a file that stays and some of them are committed, b goes on in a copy of that
+ * file, without a name, which takes the file's place at the next zm_buffer_sync or
+ * zm_buffer_release: one whole state or the other is at its path, whatever happens. The copy has
+ * the file's mode and owner; other hard links to the file keep the old state. Otherwise, and where
+ * b is in a copy already, nothing happens. *copied: whether it made a copy; then addresses of b's
+ * bytes have changed. Returns ZM_OK, or ZM_ENOMEM or ZM_ESYS, and nothing has changed. Cost: b->len
+ * bytes of disk until then, and to copy them.
  */
 int zm_buffer_rewrite(zm_buffer_t *b, size_t from, bool *copied, zm_cause_t *cause);
 
-/* Has b go on in the file, and drops the copy, after a zm_buffer_rewrite that made one and upon which
- * nothing was changed after all. Returns false, b staying in the copy, where the file cannot be mapped.
+/* Has b go on in the file, and drops the copy, after a zm_buffer_rewrite that made one and upon
+ * which nothing was changed after all. Returns false, b staying in the copy, where the file cannot
+ * be mapped.
  */
 bool zm_buffer_rewrite_undo(zm_buffer_t *b);
 
@@ -406,9 +406,9 @@ int zm_buffer_set_spill(zm_buffer_t *b, size_t threshold, const char *dir);
  */
 void zm_buffer_set_max(zm_buffer_t *b, size_t max);
 
-/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time; where there is no room
- * for that, half as much is tried, and so on, down to what is needed.
- * Returns ZM_OK, or ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS, and b is as it was then.
+/* Makes room for n bytes more. Doubles what b holds, by at most 1 GiB a time; where there is no
+ * room for that, half as much is tried, and so on, down to what is needed. Returns ZM_OK, or
+ * ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS, and b is as it was then.
  */
 int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause);
 
@@ -505,11 +505,10 @@ enum {
 
 /* Maps the first `size` bytes of a file.
  * size: 0 to ZM_MAX_SIZE; a mapping of 0 bytes is NULL.
- * flags: of ZM_MMAP_...; for writing, a file that is shorter is made as long, with zeros; for reading
- * only, that is an error with errno ENXIO, and nothing is reserved.
- * Returns ZM_OK and sets *addr, ZM_EINVAL for a size out of range, or ZM_ESYS or ZM_ENOMEM with the
- * file and the free space of its disk as they were.
- * The caller ends it with zm_mmap_free.
+ * flags: of ZM_MMAP_...; for writing, a file that is shorter is made as long, with zeros; for
+ * reading only, that is an error with errno ENXIO, and nothing is reserved. Returns ZM_OK and sets
+ * *addr, ZM_EINVAL for a size out of range, or ZM_ESYS or ZM_ENOMEM with the file and the free
+ * space of its disk as they were. The caller ends it with zm_mmap_free.
  */
 int zm_mmap_file(int fd, int flags, size_t size, void **addr, zm_cause_t *cause);
 
