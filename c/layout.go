@@ -151,7 +151,7 @@ type LeakBlock struct {
 	Block  uintptr
 	Size   uint64
 	Site   *Site
-	ref    uint64
+	Ref    uint64
 	buffer uintptr
 }
 
@@ -291,7 +291,7 @@ const (
 	_ = -(unsafe.Offsetof(LeakBlock{}.Block) ^ unsafe.Offsetof(C.zm_leak_block_t{}.block))
 	_ = -(unsafe.Offsetof(LeakBlock{}.Size) ^ unsafe.Offsetof(C.zm_leak_block_t{}.size))
 	_ = -(unsafe.Offsetof(LeakBlock{}.Site) ^ unsafe.Offsetof(C.zm_leak_block_t{}.site))
-	_ = -(unsafe.Offsetof(LeakBlock{}.ref) ^ unsafe.Offsetof(C.zm_leak_block_t{}.ref))
+	_ = -(unsafe.Offsetof(LeakBlock{}.Ref) ^ unsafe.Offsetof(C.zm_leak_block_t{}.ref))
 	_ = -(unsafe.Offsetof(LeakBlock{}.buffer) ^ unsafe.Offsetof(C.zm_leak_block_t{}.buffer))
 
 	_ = -(unsafe.Sizeof(LeakFault{}) ^ C.sizeof_zm_leak_fault_t)

@@ -1,25 +1,41 @@
 // Package ztest fails tests that leave manual memory behind, as goleak does for goroutines:
 //
 //	func TestIndex(t *testing.T) {
-//		defer ztest.VerifyNone(t)
+//		ztest.Check(t)
 //		...
 //	}
 //
-// or, for all tests of a package,
+// Check stands first in a test, and looks when the test and its cleanups are done. For all tests of
+// a package together there is
 //
 //	func TestMain(m *testing.M) { ztest.VerifyTestMain(m) }
 //
 // What was left is named by the stacks that allocated it where the tests were built with the leak
-// tag (go test -tags leak), and by its bytes otherwise. The counters that this goes by are exact:
-// blocks that lie in caches are free.
+// tag (go test -tags leak), and by its bytes otherwise. The counters behind that are exact: blocks
+// that lie in caches are free.
+//
+// A leak fails one test. What Check or VerifyNone reported, no later subtest, parent or
+// VerifyTestMain reports again.
+//
+// # Parallel tests
+//
+// Manual memory is the whole process's. While tests with Check run at the same time (t.Parallel),
+// nobody can tell whose a block is by looking at what is live. So a test that ends before the others
+// leaves the verdict to them: the last to end reports what is left, and names all the tests that may
+// have left it. It sees only tests with a Check; and t.Parallel is to be called before Check, or
+// all tests that run while this one is paused count as running at the same time.
+//
+// Tag and Of give each test a verdict of its own:
+//
+//	a := z.NewAllocator(1 << 20)
+//	ztest.Check(t, ztest.Of(a))               // a is released: with and without the leak tag
+//	ztest.Check(t, ztest.Tag("TestIndex"))    // no block with this tag is left: with the leak tag
 package ztest
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +43,23 @@ import (
 	"github.com/zmem-go/zmem/z"
 )
 
-// Option changes what a Verify function does.
+// Option changes what Check, Find and the Verify functions do.
 type Option func(*options)
 
 type options struct {
-	wait time.Duration
-	base memory
+	wait       time.Duration
+	since      mark
+	taken      caller // of IgnoreCurrent
+	tags       []string
+	allocators []*z.Allocator
+}
+
+func optionsOf(opts []Option) options {
+	o := options{wait: time.Second}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
 }
 
 // IgnoreCurrent makes an option that passes over the memory that is live now, when IgnoreCurrent is
@@ -40,10 +67,15 @@ type options struct {
 //
 //	defer ztest.VerifyNone(t, ztest.IgnoreCurrent())
 //
-// With the leak tag, that is so many blocks of each site; without, so many in all.
+// With the leak tag, that is so many blocks of each site; without, so many in all. Check does so by
+// itself.
+//
+// Go evaluates the arguments of a deferred call at once, but those of a call inside a cleanup or a
+// deferred function only there, at the end of the test. There IgnoreCurrent would pass over all that
+// the test left; VerifyNone fails the test then.
 func IgnoreCurrent() Option {
-	base := live()
-	return func(o *options) { o.base = base }
+	since, taken := now(), callerOf()
+	return func(o *options) { o.since, o.taken = since, taken }
 }
 
 // Wait makes an option that sets how long to wait for goroutines that have yet to free what they
@@ -52,34 +84,95 @@ func Wait(d time.Duration) Option {
 	return func(o *options) { o.wait = d }
 }
 
-// Find returns an error that says what manual memory is live, nil where there is none. Before it
-// says so, it waits for it to be freed; it makes no garbage collection, upon which some programs
-// free, so that a test of such a program calls runtime.GC before.
+// Tag makes an option that looks only at memory with that tag: of Calloc, of NewBuffer, of
+// NewAllocator. It may be given several times. Tests with tags of their own do not see each other's
+// blocks, so that they may run in parallel.
+//
+// Only a build with the leak tag knows the tags of all blocks. Without it, Tag looks at all manual
+// memory, as if it were not given: no leak is missed, but a block with another tag counts, too, and
+// the report says so.
+func Tag(tag string) Option {
+	return func(o *options) { o.tags = append(o.tags, tag) }
+}
+
+// Of makes an option that looks only at an Allocator, which is to be released, or returned to its
+// pool, by the end of the test. It may be given several times, and beside Tag. It needs no leak tag,
+// and tests with Allocators of their own may run in parallel. A nil Allocator has nothing to
+// release.
+func Of(a *z.Allocator) Option {
+	return func(o *options) { o.allocators = append(o.allocators, a) }
+}
+
+// Find returns an error that says what manual memory is live that no test was failed for, nil where
+// there is none. Before it says so, it waits for it to be freed; it makes no garbage collection,
+// upon which some programs free, so that a test of such a program calls runtime.GC before. Asked
+// again, it says the same.
 func Find(opts ...Option) error {
-	o := options{wait: time.Second}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	deadline := time.Now().Add(o.wait)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		left := live().beyond(o.base)
-		if left.empty() {
-			return nil
-		}
-		if !time.Now().Before(deadline) {
-			return errors.New(left.String())
-		}
-		time.Sleep(pause)
+	c := &check{options: optionsOf(opts)}
+	c.claims = []claim{c.claim()}
+	return c.finish(nobody)
+}
+
+// VerifyNone fails the test where manual memory is live, and says whose. It is to be deferred:
+//
+//	defer ztest.VerifyNone(t)
+//
+// Deferred functions run before the test's cleanups, so that VerifyNone reports what a function given
+// to t.Cleanup is yet to free: such tests call Check. It sees the whole process: tests that run in
+// parallel (t.Parallel) without Check would find each other's.
+func VerifyNone(t testing.TB, opts ...Option) {
+	t.Helper()
+	c := &check{name: t.Name(), options: optionsOf(opts)}
+	c.claims = []claim{c.claim()}
+	err := c.finish(tests)
+	switch {
+	case err != nil:
+		t.Error(err)
+	case c.ignoresAll():
+		t.Error("ztest: IgnoreCurrent was called just before VerifyNone, and so passed over all that the test left " +
+			"(" + c.since.live.brief() + "): call it at the start of the test, or call Check there")
 	}
 }
 
-// VerifyNone fails the test where manual memory is live, and says whose. Call it at the end, which
-// is to say deferred, or by t.Cleanup. It sees the whole process: tests that run in parallel
-// (t.Parallel) would find each other's.
-func VerifyNone(t testing.TB, opts ...Option) {
-	t.Helper()
-	if err := Find(opts...); err != nil {
-		t.Error(err)
+// ignoresAll reports whether IgnoreCurrent was called where VerifyNone was, and not before, with
+// memory that was live then as it is now.
+func (c *check) ignoresAll() bool {
+	from := callerOf()
+	return c.taken.function != "" && c.taken == from &&
+		c.since.live.bytes > 0 && c.since.live.bytes == live().bytes
+}
+
+// caller is a call in somebody's function.
+type caller struct {
+	function string
+	line     int
+}
+
+func isOurs(function string) bool {
+	return strings.HasPrefix(function, "github.com/zmem-go/zmem/z/ztest.")
+}
+
+// callerOf is who called this package.
+func callerOf() caller {
+	for f := range callers() {
+		if !isOurs(f.Function) {
+			return caller{f.Function, f.Line}
+		}
+	}
+	return caller{}
+}
+
+// callers are the functions on the stack, innermost first.
+func callers() func(yield func(runtime.Frame) bool) {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	return func(yield func(runtime.Frame) bool) {
+		for {
+			f, more := frames.Next()
+			if !yield(f) || !more {
+				return
+			}
+		}
 	}
 }
 
@@ -98,53 +191,4 @@ func VerifyTestMain(m TestingM, opts ...Option) {
 		}
 	}
 	os.Exit(code)
-}
-
-// memory is what is live, in all and, with the leak tag, at each site.
-type memory struct {
-	bytes, blocks int64
-	sites         []z.LeakSite
-}
-
-func live() memory { return memory{z.NumAllocBytes(), z.NumAllocs(), z.LeakSites()} }
-
-// beyond is what there is in m and was not in base.
-func (m memory) beyond(base memory) memory {
-	if !z.LeakTracking {
-		return memory{bytes: m.bytes - base.bytes, blocks: m.blocks - base.blocks}
-	}
-	had := make(map[string]z.LeakSite, len(base.sites))
-	for _, s := range base.sites {
-		had[key(s)] = s
-	}
-	var more memory
-	for _, s := range m.sites {
-		s.Bytes -= had[key(s)].Bytes
-		s.Blocks -= had[key(s)].Blocks
-		if s.Blocks > 0 || s.Bytes > 0 {
-			more.bytes += s.Bytes
-			more.blocks += s.Blocks
-			more.sites = append(more.sites, s)
-		}
-	}
-	slices.SortStableFunc(more.sites, func(a, b z.LeakSite) int {
-		return cmp.Compare(b.Bytes, a.Bytes)
-	})
-	return more
-}
-
-func key(s z.LeakSite) string { return fmt.Sprintf("%q %x", s.Tag, s.Stack) }
-
-func (m memory) empty() bool { return m.bytes <= 0 && m.blocks <= 0 }
-
-func (m memory) String() string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%d bytes of manual memory were not freed (blocks: %d)", m.bytes, m.blocks)
-	if !z.LeakTracking {
-		out.WriteString("; go test -tags leak says who allocated them")
-	}
-	for _, s := range m.sites {
-		out.WriteString("\n" + strings.TrimSuffix(s.String(), "\n"))
-	}
-	return out.String()
 }
