@@ -65,10 +65,15 @@ ASAN_OPTIONS=allocator_may_return_null=1 gotest "go asan" . -asan
 gotest "contrib" contrib
 gotest "contrib jemalloc" contrib -tags jemalloc
 gotest "contrib bench" contrib/bench -tags jemalloc
+# What crosses between C and Go, in the tag sets that contrib is not tested in.
+for tags in leak "jemalloc leak" zmem_nolinkname; do
+    step "boundary $tags" go -C contrib run $gotestsum --format pkgname -- -count=1 -tags "$tags" ./internal/boundary
+done
 step "c" make --no-print-directory -C c test
 step "jemalloc script" bash scripts/test-jemalloc.sh
 step "consumer" bash scripts/test-consumer.sh
 step "link" bash scripts/test-link.sh
+step "docs" bash scripts/test-docs.sh
 
 {
     echo

@@ -9,8 +9,8 @@ import (
 )
 
 // Calloc and Free take a block from, or put it back to, the cache of this P (see pin_linkname.go),
-// which costs a few instructions and no lock; fast.go takes the common case first where it is
-// compiled in. Only when both magazines of a size class are spent, or full, one is exchanged at the
+// which costs a few instructions and no lock; on amd64, fast_amd64.go takes the common case first.
+// Only when both magazines of a size class are spent, or full, one is exchanged at the
 // depot in C, whole.
 //
 // A pinned goroutine must not call C: coming back, the P may be another thread's. So it takes the
