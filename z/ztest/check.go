@@ -29,7 +29,7 @@ import (
 //
 // A leak that Check reports is not reported again, by another Check or Verify function of this
 // process. Without the leak tag, which knows the blocks of each site, that goes by the numbers of
-// bytes and blocks alone.
+// bytes and blocks alone; see VerifyNone.
 //
 // See the package for tests that run in parallel. Check may be called in benchmarks and in the
 // functions that a fuzz test runs, too.

@@ -207,6 +207,9 @@ func TestFind_SaysTheSameAgain(t *testing.T) {
 		t.Errorf("after a test was failed for it: %v", err)
 	}
 	z.Free(b)
+	if err := ztest.Find(noWait); err != nil {
+		t.Errorf("after it was freed: %v", err)
+	}
 }
 
 func TestVerifyNone_WaitsForGoroutines(t *testing.T) {
