@@ -145,23 +145,6 @@ static void test_freeing_nothing(void **state)
     assert_counts(0, 0);
 }
 
-/* A wrong size puts the counters out by the difference, and by no more than that. */
-static void test_freeing_with_a_wrong_size(void **state)
-{
-    (void)state;
-    const size_t wrong[] = {0, 1, 99, 101, 100000, ZM_MAX_SIZE + 1, ~(SIZE_MAX >> 1), SIZE_MAX};
-    for (size_t i = 0; i < LEN(wrong); i++) {
-        zm_free(zm_calloc(100), wrong[i]);
-        assert_counts((int64_t)(100 - (uint64_t)wrong[i]), 0);
-        void *pair[2] = {zm_calloc(100), zm_calloc(100)};
-        zm_free_batch(pair, wrong[i], 2);
-        assert_counts((int64_t)(3 * (100 - (uint64_t)wrong[i])), 0);
-        /* back to 0, by what wraps around to the difference */
-        zm_free(zm_calloc(0), (size_t)(3 * (100 - (uint64_t)wrong[i])));
-        assert_counts(0, 0);
-    }
-}
-
 static void test_batches(void **state)
 {
     (void)state;
@@ -347,7 +330,6 @@ int main(void)
         cmocka_unit_test_teardown(test_largest_alignment, check_none_left),
         cmocka_unit_test_teardown(test_bad_alignments, check_none_left),
         cmocka_unit_test_teardown(test_freeing_nothing, check_none_left),
-        cmocka_unit_test_teardown(test_freeing_with_a_wrong_size, check_none_left),
         cmocka_unit_test_teardown(test_batches, check_none_left),
         cmocka_unit_test_teardown(test_blocks_do_not_overlap, check_none_left),
         cmocka_unit_test_teardown(test_batches_mix_with_single_blocks, check_none_left),
