@@ -331,6 +331,7 @@ void zm_allocator_release(zm_allocator_t *a)
 {
     if (!a)
         return;
+    ZM__CHECK(zm__check_allocator(a, true));
     zm__allocator_hide(a);
     chunks_free(a, &a->first);
     pthread_mutex_destroy(&a->lock);
@@ -340,6 +341,7 @@ void zm_allocator_release(zm_allocator_t *a)
 void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site)
 {
     pthread_mutex_lock(&a->lock);
+    ZM__CHECK(zm__check_allocator(a, true));
     for (chunk_t *c = a->first; c; c = c->next) {
         if (a->site)
             zm__site_count(a->site, -(int64_t)c->size, -1);
@@ -373,6 +375,7 @@ void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_
             p = window_take(w, n);
         if (w)
             __atomic_store_n(slot, w, __ATOMIC_RELEASE);
+        ZM__CHECK(zm__check_allocator(a, false));
     }
     pthread_mutex_unlock(&a->lock);
     return p;
@@ -392,6 +395,7 @@ void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
     align = align < 8 ? 8 : align;
     chunk_t *c = chunk_for(a, n, align);
     piece_t p = c ? carve(a, c, n, align) : (piece_t){NULL, 0, 0};
+    ZM__CHECK(zm__check_allocator(a, false));
     pthread_mutex_unlock(&a->lock);
     return clear(p);
 }
@@ -409,6 +413,7 @@ void *zm_allocator_copy(zm_allocator_t *a, const void *src, size_t n)
 
 void zm_allocator_reset(zm_allocator_t *a)
 {
+    ZM__CHECK(zm__check_allocator(a, true));
     for (chunk_t *c = a->first; c; c = c->next) {
         if (c->dirty < c->carved)
             c->dirty = c->carved;
@@ -416,10 +421,12 @@ void zm_allocator_reset(zm_allocator_t *a)
     }
     a->current = a->first;
     windows_end(a);
+    ZM__CHECK(zm__check_allocator(a, true));
 }
 
 void zm_allocator_trim(zm_allocator_t *a, size_t max)
 {
+    ZM__CHECK(zm__check_allocator(a, true));
     chunk_t **at = &a->first, *last = NULL;
     bool current_stays = false;
     for (; *at && (*at)->size <= max; at = &(*at)->next) {
@@ -431,6 +438,7 @@ void zm_allocator_trim(zm_allocator_t *a, size_t max)
     if (!current_stays)
         a->current = last;
     windows_end(a);
+    ZM__CHECK(zm__check_allocator(a, true));
 }
 
 uint64_t zm_allocator_size(zm_allocator_t *a)
@@ -495,6 +503,7 @@ void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
         return zm_allocator_allocate_aligned(k->allocator, n, align);
     pthread_mutex_lock(&k->allocator->lock);
     piece_t p = window_new(k->allocator, round_up(n + align, 8), MAX_CURSOR);
+    ZM__CHECK(zm__check_allocator(k->allocator, false));
     pthread_mutex_unlock(&k->allocator->lock);
     zm_window_t *w = window_start(p);
     if (!w)
@@ -509,6 +518,7 @@ void zm_cursor_close(zm_cursor_t *k)
 {
     if (k->left >= MIN_SPARE) {
         zm_window_t *w = (zm_window_t *)(void *)k->base - 1;
+        ZM__CHECK(zm__check_cursor(k, w));
         *w = (zm_window_t){.used = HEAD, .size = (HEAD + (size_t)k->left) & ~(size_t)7};
         pthread_mutex_lock(&k->allocator->lock);
         window_keep(k->allocator, w);
@@ -559,3 +569,30 @@ bool zm__allocator_read(const zm_leak_block_t *chunk, size_t offset, void *out, 
     pthread_mutex_unlock(&refs_lock);
     return ok;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+void zm__check_hidden(const zm_allocator_t *a)
+{
+    ZM__MUST(zm_allocator_from(a->ref) != a, "Allocator %p waits in a pool, and has the ref %llu",
+             (const void *)a, (unsigned long long)a->ref);
+}
+
+void zm__check_chunks(int64_t *bytes, int64_t *objects)
+{
+    pthread_mutex_lock(&refs_lock);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (zm_allocator_t *a = refs[i]; a; a = a->ref_next) {
+            ZM__MUST(a->ref % BUCKETS == i, "Allocator %p with the ref %llu is in bucket %zu",
+                     (void *)a, (unsigned long long)a->ref, i);
+            if (!a->site)
+                continue;
+            *bytes += (int64_t)a->allocated;
+            for (const chunk_t *c = a->first; c; c = c->next)
+                ++*objects;
+        }
+    }
+    pthread_mutex_unlock(&refs_lock);
+}
+#endif

@@ -9,14 +9,6 @@
 
 #define MAX_KEPT ((size_t)400 << 20) /* bytes of chunks that one Allocator keeps */
 
-struct zm_allocator_pool {
-    pthread_mutex_t lock;
-    zm_allocator_t *first;
-    size_t len;
-    size_t cap;
-    bool asked; /* since zm_allocator_pool_trim was called last */
-};
-
 zm_allocator_pool_t *zm_allocator_pool_new(size_t cap)
 {
     zm_allocator_pool_t *pool = zm__meta_calloc(sizeof *pool);
@@ -43,10 +35,13 @@ zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool)
         return NULL;
     pthread_mutex_lock(&pool->lock);
     pool->asked = true;
+    ZM__CHECK(zm__check_pool(pool));
     zm_allocator_t *a = pop(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (a)
+    if (a) {
+        ZM__CHECK(zm__check_hidden(a));
         zm__allocator_show(a);
+    }
     return a;
 }
 
@@ -72,6 +67,7 @@ void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
             pool->first = a;
             pool->len++;
         }
+        ZM__CHECK(zm__check_pool(pool));
         pthread_mutex_unlock(&pool->lock);
     }
     if (!kept)
@@ -81,6 +77,7 @@ void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
 bool zm_allocator_pool_trim(zm_allocator_pool_t *pool)
 {
     pthread_mutex_lock(&pool->lock);
+    ZM__CHECK(zm__check_pool(pool));
     zm_allocator_t *a = pool->asked ? NULL : pop(pool);
     pool->asked = false;
     pthread_mutex_unlock(&pool->lock);
@@ -92,8 +89,33 @@ void zm_allocator_pool_release(zm_allocator_pool_t *pool)
 {
     if (!pool)
         return;
+    ZM__CHECK(zm__check_pool(pool));
     for (zm_allocator_t *a; (a = pop(pool));)
         zm_allocator_release(a);
     pthread_mutex_destroy(&pool->lock);
     zm__meta_free(pool);
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+/* The first few that it keeps are looked at, and all are counted. */
+void zm__check_pool(const zm_allocator_pool_t *pool)
+{
+    enum { FEW = 8 };
+    size_t n = 0;
+    ZM__MUST(pool->len <= pool->cap, "pool %p keeps %zu Allocators, at most %zu",
+             (const void *)pool, pool->len, pool->cap);
+    for (const zm_allocator_t *a = pool->first; n < pool->len; a = a->pool_next, n++) {
+        ZM__MUST(a, "pool %p lists %zu Allocators, len is %zu", (const void *)pool, n, pool->len);
+        if (n >= FEW)
+            continue;
+        zm__check_allocator(a, true);
+        for (const zm__chunk_t *c = a->first; c; c = c->next)
+            ZM__MUST(c->carved == 0, "pool %p: %zu bytes are carved in Allocator %p",
+                     (const void *)pool, c->carved, (const void *)a);
+        ZM__MUST(!a->spare, "pool %p: Allocator %p has a spare window", (const void *)pool,
+                 (const void *)a);
+    }
+}
+#endif

@@ -79,6 +79,7 @@ static void adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
     b->fd = fd;
     b->cap = most(b->len, least(size, b->max));
     zm__leak_buffer_count(b, kind <= ZM_BUFFER_ANON ? size : 0);
+    ZM__CHECK(zm__check_buffer(b));
 }
 
 void zm__buffer_adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
@@ -225,6 +226,7 @@ static bool lacks_room(int err, const zm_cause_t *cause)
  */
 int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
 {
+    ZM__CHECK(zm__check_buffer(b));
     if (n <= b->cap - b->len)
         return ZM_OK;
     if (b->len > b->max || n > b->max - b->len)
@@ -297,6 +299,7 @@ void zm_buffer_set_max(zm_buffer_t *b, size_t max)
 {
     b->max = max == 0 ? ZM_MAX_SIZE : most(least(max, ZM_MAX_SIZE), b->start);
     b->cap = most(b->len, least(b->size, b->max));
+    ZM__CHECK(zm__check_buffer(b));
 }
 
 void zm_buffer_reset(zm_buffer_t *b)
@@ -305,12 +308,14 @@ void zm_buffer_reset(zm_buffer_t *b)
     b->cap = least(b->size, b->max);
     if (b->kind == ZM_BUFFER_FILE)
         zm__buffer_commit(b);
+    ZM__CHECK(zm__check_buffer(b));
 }
 
 int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause)
 {
     if (!b)
         return ZM_OK;
+    ZM__CHECK(zm__check_buffer(b));
     int err = ZM_OK;
     zm__leak_buffer_remove(b); /* first, so that nobody reads what is freed next */
     if (b->kind == ZM_BUFFER_FILE) {

@@ -62,6 +62,7 @@ int zm_buffer_sync(zm_buffer_t *b, zm_cause_t *cause)
 {
     if (b->kind != ZM_BUFFER_FILE)
         return ZM_OK;
+    ZM__CHECK(zm__check_buffer(b));
     if (msync(zm__buffer_file(b), ZM__FILE_HEADER + b->len, MS_SYNC) != 0)
         return zm__sys_error("msync", cause);
     size_t before = zm__buffer_committed(b);
@@ -259,3 +260,19 @@ int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_caus
     *out = b;
     return ZM_OK;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+void zm__check_buffer_file(const zm_buffer_t *b)
+{
+    const char *header = (const char *)b->data - ZM__FILE_HEADER;
+    uint64_t version = zm__le64(header + VERSION_AT), committed = zm__le64(header + COMMITTED_AT);
+    ZM__MUST(memcmp(header + MAGIC_AT, magic, sizeof magic) == 0 && version == VERSION,
+             "the file of Buffer %p begins otherwise, or is of version %llu", (const void *)b,
+             (unsigned long long)version);
+    ZM__MUST(committed >= ZM__BUFFER_START && committed <= b->len,
+             "Buffer %p has committed %llu bytes, and has %zu", (const void *)b,
+             (unsigned long long)committed, b->len);
+}
+#endif

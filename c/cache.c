@@ -99,10 +99,12 @@ void *zm_cache_calloc(zm_cache_t *k, size_t n)
     if (s->len == 0)
         swap(s);
     if (s->len == 0) {
+        ZM__CHECK(zm__check_shelf(cls, s));
         zm_magazine_t *m = zm_depot_full(cls, exchange(s, &zm_no_magazine));
         if (!m)
             return NULL;
         exchange(s, m);
+        ZM__CHECK(zm__check_shelf(cls, s));
     }
     void *p = zm__blocks(s->loaded)[--s->len];
     add(&k->allocated_bytes, n);
@@ -124,12 +126,14 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
     if (s->len == s->cap)
         swap(s);
     if (s->len == s->cap) {
+        ZM__CHECK(zm__check_shelf(cls, s));
         zm_magazine_t *m = zm_depot_empty(cls, exchange(s, &zm_no_magazine));
         if (!m) {
             zm_free(p, n);
             return;
         }
         exchange(s, m);
+        ZM__CHECK(zm__check_shelf(cls, s));
     }
     zm__poison(p, n); /* the rest of it still is */
     zm__blocks(s->loaded)[s->len++] = p;
@@ -139,12 +143,14 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
 
 void zm_cache_drain(zm_cache_t *k)
 {
+    ZM__CHECK(zm__check_cache(k));
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         zm_shelf_t *s = &k->shelves[cls];
         zm_depot_put(cls, exchange(s, &zm_no_magazine));
         zm_depot_put(cls, s->previous);
         s->previous = &zm_no_magazine;
     }
+    ZM__CHECK(zm__check_cache(k));
 }
 
 bool zm_cache_idle(zm_cache_t *k)
@@ -175,3 +181,30 @@ void zm__cache_counts(uint64_t *bytes, uint64_t *objects)
         *objects += load(&k->allocated_objects) - load(&k->freed_objects);
     }
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+uint64_t zm__check_cache(zm_cache_t *k)
+{
+    uint64_t parked = 0, calls = load(&k->allocated_objects) + load(&k->freed_objects);
+    ZM__MUST((uintptr_t)k % CACHE_ALIGN == 0, "cache %p is not at a multiple of %d", (void *)k,
+             CACHE_ALIGN);
+    ZM__MUST(k->seen <= calls, "cache %p: idle saw %llu calls, there were %llu", (void *)k,
+             (unsigned long long)k->seen, (unsigned long long)calls);
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+        const zm_shelf_t *s = &k->shelves[cls];
+        zm__check_shelf(cls, s);
+        parked += (s->len + (uint64_t)s->previous->len) * zm__class_size(cls);
+    }
+    return parked;
+}
+
+uint64_t zm__check_caches(void)
+{
+    uint64_t parked = 0;
+    for (zm_cache_t *k = atomic_load(&caches); k; k = k->next)
+        parked += zm__check_cache(k);
+    return parked;
+}
+#endif

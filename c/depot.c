@@ -27,13 +27,7 @@ typedef struct zm_slab {
     _Alignas(ZM__CACHE_LINE) atomic_size_t live;
 } slab_t;
 
-typedef struct depot {
-    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
-    zm_magazine_t *full; /* those that hold a block at least */
-    zm_magazine_t *empty;
-    size_t nfull;
-    size_t low; /* the fewest there were since the last trim */
-} depot_t;
+typedef zm__depot_t depot_t;
 
 zm_magazine_t zm_no_magazine;
 
@@ -66,6 +60,13 @@ static size_t magazine_cap(unsigned cls)
 static size_t magazine_bytes(unsigned cls)
 {
     return magazine_cap(cls) * zm__class_size(cls);
+}
+
+/* Bytes of a magazine itself. */
+static size_t magazine_size(unsigned cls)
+{
+    size_t size = sizeof(zm_magazine_t) + magazine_cap(cls) * sizeof(void *);
+    return (size + ZM__CACHE_LINE - 1) / ZM__CACHE_LINE * ZM__CACHE_LINE;
 }
 
 /* Whether another full magazine may be kept: threads that ask at once may all be told so. */
@@ -120,9 +121,7 @@ static void push_full(unsigned cls, zm_magazine_t *m)
 /* An empty magazine of our own making, or NULL; and up to most - 1 others for the depot. */
 static zm_magazine_t *magazine_new(unsigned cls, size_t most)
 {
-    size_t cap = magazine_cap(cls);
-    size_t size = sizeof(zm_magazine_t) + cap * sizeof(void *);
-    size = (size + ZM__CACHE_LINE - 1) / ZM__CACHE_LINE * ZM__CACHE_LINE;
+    size_t cap = magazine_cap(cls), size = magazine_size(cls);
     size_t n = clamp(most, 1, (SLAB_BYTES - sizeof(slab_t)) / size);
     size_t bytes = sizeof(slab_t) + n * size;
     slab_t *slab = zm__meta_calloc(bytes);
@@ -185,15 +184,19 @@ static void magazine_flush(unsigned cls, zm_magazine_t *m)
 zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 {
     depot_t *d = depot_of(cls);
+    ZM__CHECK(zm__check_spent(cls, spent));
     pthread_mutex_lock(&d->lock);
     zm_magazine_t *m = pop_full(cls);
     if (spent == &zm_no_magazine)
         spent = m ? NULL : pop(&d->empty);
     else if (m)
         push(&d->empty, spent);
+    ZM__CHECK(zm__check_depot(cls));
     pthread_mutex_unlock(&d->lock);
-    if (m)
+    if (m) {
+        ZM__CHECK(zm__check_filled(cls, m));
         return m;
+    }
 
     m = spent ? spent : magazine_new(cls, 1);
     if (!m)
@@ -201,8 +204,10 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
     int err = magazine_fill(cls, m);
     if (err == ZM_ENOMEM && zm_depot_trim(true))
         err = magazine_fill(cls, m);
-    if (err == ZM_OK)
+    if (err == ZM_OK) {
+        ZM__CHECK(zm__check_filled(cls, m));
         return m;
+    }
     zm_depot_put(cls, m);
     return NULL;
 }
@@ -210,6 +215,7 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
 {
     depot_t *d = depot_of(cls);
+    ZM__CHECK(zm__check_filled(cls, full));
     bool keep = !oversized(cls, full);
     pthread_mutex_lock(&d->lock);
     size_t many = d->nfull / 8;
@@ -217,9 +223,12 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
     zm_magazine_t *m = room ? pop(&d->empty) : NULL;
     if (m && full != &zm_no_magazine)
         push_full(cls, full);
+    ZM__CHECK(zm__check_depot(cls));
     pthread_mutex_unlock(&d->lock);
-    if (m)
+    if (m) {
+        ZM__CHECK(zm__check_spent(cls, m));
         return m;
+    }
 
     m = room ? magazine_new(cls, many) : NULL;
     if (full == &zm_no_magazine)
@@ -237,6 +246,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
     if (m == &zm_no_magazine)
         return;
     depot_t *d = depot_of(cls);
+    ZM__CHECK(zm__check_magazine(cls, m, m->len));
     bool keep = !oversized(cls, m);
     pthread_mutex_lock(&d->lock);
     keep = m->len == 0 || (keep && has_room(cls));
@@ -244,6 +254,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
         push(&d->empty, m);
     else if (keep)
         push_full(cls, m);
+    ZM__CHECK(zm__check_depot(cls));
     pthread_mutex_unlock(&d->lock);
     if (!keep) { /* m is still ours */
         magazine_flush(cls, m);
@@ -277,6 +288,7 @@ static bool trim(unsigned cls, bool all)
 static bool trim_classes(bool all)
 {
     bool any = false;
+    ZM__CHECK(zm__check_depots());
     for (unsigned cls = 0; zm__backend() && cls < ZM_NUM_CLASSES; cls++)
         any = trim(cls, all) || any;
     return any;
@@ -290,9 +302,163 @@ bool zm__depot_flush(void)
 bool zm_depot_trim(bool all)
 {
     const zm__backend_t *b = zm__backend();
+    ZM__CHECK(zm__check_drain());
     bool any = trim_classes(all);
     any = zm__sampled_trim(all) || any;
     if (b)
         b->settle();
     return any;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+#include <stdlib.h>
+
+static void check_no_magazine(void)
+{
+    const zm_magazine_t *m = &zm_no_magazine;
+    ZM__MUST(!m->next && m->len == 0 && m->cap == 0 && !m->slab,
+             "zm_no_magazine was written to: len %u, cap %u", m->len, m->cap);
+}
+
+static void check_slab(unsigned cls, const zm_magazine_t *m)
+{
+    size_t size = magazine_size(cls), most = (SLAB_BYTES - sizeof(slab_t)) / size;
+    ZM__MUST(m->slab, "magazine %p of class %u has no slab", (const void *)m, cls);
+    size_t at = (uintptr_t)m - (uintptr_t)(m->slab + 1), live = m->slab->live;
+    ZM__MUST(at % size == 0 && at / size < most,
+             "magazine %p of class %u is at byte %zu of its slab of %zu magazines of %zu bytes",
+             (const void *)m, cls, at, most, size);
+    ZM__MUST(live >= 1 && live <= most,
+             "the slab of magazine %p of class %u has %zu live, at most %zu", (const void *)m, cls,
+             live, most);
+}
+
+void zm__check_magazine(unsigned cls, zm_magazine_t *m, size_t len)
+{
+    ZM__MUST(cls < ZM_NUM_CLASSES, "magazine %p of class %u", (void *)m, cls);
+    check_no_magazine();
+    ZM__MUST(m != &zm_no_magazine || len == 0, "zm_no_magazine of class %u has %zu blocks", cls,
+             len);
+    if (m == &zm_no_magazine)
+        return;
+    ZM__MUST(m->cap == magazine_cap(cls), "magazine %p of class %u has room for %u, not %zu",
+             (void *)m, cls, m->cap, magazine_cap(cls));
+    ZM__MUST(len <= m->cap, "magazine %p of class %u has %zu blocks, and room for %u", (void *)m,
+             cls, len, m->cap);
+    check_slab(cls, m);
+    uintptr_t table[2 * MAGAZINE_MAX] = {0};
+    zm__set_t set = {table, 2 * MAGAZINE_MAX - 1};
+    for (size_t i = 0; i < len; i++) {
+        void *p = zm__blocks(m)[i];
+        size_t align = cls == 0 ? 8 : 16;
+        ZM__MUST(p && (uintptr_t)p % align == 0 && !zm__is_sampled(p),
+                 "block %zu of magazine %p of class %u is %p", i, (void *)m, cls, p);
+        size_t usable = zm__backend()->usable_size(p);
+        ZM__MUST(usable == 0 || usable >= zm__class_size(cls),
+                 "block %p in magazine %p of class %u has %zu bytes, not %zu", p, (void *)m, cls,
+                 usable, zm__class_size(cls));
+        ZM__MUST(zm__set_add(&set, (uintptr_t)p), "block %p is twice in magazine %p of class %u", p,
+                 (void *)m, cls);
+    }
+}
+
+void zm__check_spent(unsigned cls, zm_magazine_t *m)
+{
+    check_no_magazine();
+    ZM__MUST(m->len == 0, "spent magazine %p of class %u has %u blocks", (void *)m, cls, m->len);
+    zm__check_magazine(cls, m, 0);
+}
+
+void zm__check_filled(unsigned cls, zm_magazine_t *m)
+{
+    check_no_magazine();
+    ZM__MUST(m->len > 0 || m == &zm_no_magazine, "filled magazine %p of class %u has no block",
+             (void *)m, cls);
+    zm__check_magazine(cls, m, m->len);
+}
+
+void zm__check_depot(unsigned cls)
+{
+    const depot_t *d = &depots[cls];
+    ZM__MUST(d->low <= d->nfull, "depot of class %u: low %zu, nfull %zu", cls, d->low, d->nfull);
+    ZM__MUST(!d->full == (d->nfull == 0), "depot of class %u: nfull %zu, the list begins at %p",
+             cls, d->nfull, (void *)d->full);
+}
+
+/* Adds to a set one of a slab's magazines, of which there are fewer than bytes in the slab. */
+static void check_slab_once(zm__set_t *set, unsigned cls, const zm_magazine_t *m)
+{
+    size_t n = 0;
+    while (!zm__set_add(set, (uintptr_t)m->slab + n))
+        n++;
+    ZM__MUST(n < m->slab->live, "depot of class %u has %zu magazines of a slab with %zu live", cls,
+             n + 1, (size_t)m->slab->live);
+}
+
+/* The whole of a class, its lock being held. Returns how many blocks it has. */
+static size_t check_lists(unsigned cls)
+{
+    const depot_t *d = &depots[cls];
+    size_t n = 0, blocks = 0, nempty = 0;
+    zm__check_depot(cls);
+    for (zm_magazine_t *m = d->full; m; m = m->next) {
+        n++;
+        ZM__MUST(n <= d->nfull, "depot of class %u: the full list is longer than nfull, %zu", cls,
+                 d->nfull);
+        ZM__MUST(m != &zm_no_magazine, "depot of class %u: zm_no_magazine is in the full list",
+                 cls);
+        zm__check_filled(cls, m);
+        blocks += m->len;
+    }
+    ZM__MUST(n == d->nfull, "depot of class %u: the full list has %zu, nfull is %zu", cls, n,
+             d->nfull);
+    const zm_magazine_t *slow =
+        d->empty; /* goes half as fast: met again where the list is a ring */
+    for (zm_magazine_t *m = d->empty; m; m = m->next, nempty++) {
+        ZM__MUST(m != &zm_no_magazine, "depot of class %u: zm_no_magazine is in the empty list",
+                 cls);
+        zm__check_spent(cls, m);
+        if (nempty > 0 && nempty % 2 == 0)
+            slow = slow->next;
+        ZM__MUST(nempty == 0 || m != slow, "depot of class %u: the empty list is a ring", cls);
+    }
+    zm__set_t set = zm__set_new(blocks + n + nempty);
+    for (zm_magazine_t *m = d->full; m && set.table; m = m->next) {
+        check_slab_once(&set, cls, m);
+        for (size_t i = 0; i < m->len; i++)
+            ZM__MUST(zm__set_add(&set, (uintptr_t)zm__blocks(m)[i]),
+                     "depot of class %u: block %p is in it twice", cls, zm__blocks(m)[i]);
+    }
+    for (zm_magazine_t *m = d->empty; m && set.table; m = m->next)
+        check_slab_once(&set, cls, m);
+    free(set.table);
+    return blocks;
+}
+
+/* All locks are held at once, in the order of classes, so that the sum is of one moment. */
+uint64_t zm__check_depots(void)
+{
+    size_t sum = 0, most = KEEP_BYTES;
+    uint64_t parked = 0;
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++)
+        pthread_mutex_lock(&depot_of(cls)->lock);
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES && zm__backend(); cls++) {
+        parked += check_lists(cls) * zm__class_size(cls);
+        sum += depots[cls].nfull * magazine_bytes(cls);
+        most += magazine_bytes(cls); /* one thread a class may ask has_room at once */
+    }
+    ZM__MUST(sum == atomic_load(&kept), "the depot keeps %zu bytes, its lists have %zu",
+             atomic_load(&kept), sum);
+    ZM__MUST(sum <= most, "the depot keeps %zu bytes, at most %zu", sum, most);
+    for (unsigned cls = ZM_NUM_CLASSES; cls-- > 0;)
+        pthread_mutex_unlock(&depots[cls].lock);
+    return parked;
+}
+
+zm__depot_t *zm__check_depot_of(unsigned cls)
+{
+    return depot_of(cls);
+}
+#endif

@@ -29,13 +29,7 @@
 #define MAX_RATE ((uint64_t)1 << 32)
 #define MAX_REPORT 16384 /* bytes */
 
-typedef struct slot {
-    _Atomic uintptr_t block; /* 0: never used */
-    _Atomic size_t size;
-    _Atomic(zm_site_t *) alloc_site;
-    _Atomic(zm_site_t *) free_site;
-    atomic_bool live;
-} slot_t;
+typedef zm__guard_slot_t slot_t;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -302,6 +296,7 @@ void *zm_guard_calloc(size_t n, uint64_t rate, zm_site_t *site)
         atomic_store(&s->free_site, NULL);
         atomic_store(&s->live, true);
     }
+    ZM__CHECK(zm__check_slots());
     pthread_mutex_unlock(&lock);
     if (!block)
         return NULL;
@@ -323,6 +318,7 @@ bool zm__guard_free(void *p, zm_site_t *free_site)
         close_slot((uintptr_t)p, atomic_load(&s->size));
         queue[(head + waiting++) % SLOTS] = (unsigned)(s - slots);
     }
+    ZM__CHECK(zm__check_slots());
     pthread_mutex_unlock(&lock);
     return live;
 }
@@ -334,3 +330,62 @@ int zm_guard_free(void *p, size_t n, zm_site_t *site)
     zm__count(0 - (uint64_t)n, 0 - (uint64_t)1);
     return ZM_OK;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+static void check_slot(size_t i)
+{
+    const slot_t *s = &slots[i];
+    uintptr_t block = atomic_load(&s->block), from = atomic_load(&area) + i * STRIDE + MARGIN;
+    size_t size = atomic_load(&s->size);
+    bool live = atomic_load(&s->live);
+    ZM__MUST(!live || block, "guard slot %zu is live, and was never used", i);
+    if (!block)
+        return;
+    ZM__MUST(size >= 1 && size <= ZM_SMALL_MAX && block >= from &&
+                 block + size <= from + ZM_SMALL_MAX,
+             "guard slot %zu at %#zx has a block of %zu bytes at %#zx", i, (size_t)from, size,
+             (size_t)block);
+    ZM__MUST(atomic_load(&s->alloc_site), "guard slot %zu has a block without a site", i);
+}
+
+void zm__check_slots(void)
+{
+    bool queued[SLOTS] = {false};
+    if (!atomic_load(&area))
+        return;
+    ZM__MUST(head < SLOTS && waiting <= SLOTS, "guard queue: head %zu, waiting %zu of %d", head,
+             waiting, SLOTS);
+    for (size_t k = 0; k < waiting; k++) {
+        unsigned i = queue[(head + k) % SLOTS];
+        ZM__MUST(i < SLOTS && !queued[i], "guard queue: slot %u is in it twice, or of %d", i,
+                 SLOTS);
+        queued[i] = true;
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        check_slot(i);
+        bool live = atomic_load(&slots[i].live);
+        ZM__MUST(live != queued[i], "guard slot %zu is %s, and %s the queue", i,
+                 live ? "live" : "free", queued[i] ? "in" : "not in");
+    }
+}
+
+uint64_t zm__check_guards(void)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&lock);
+    zm__check_slots();
+    for (size_t i = 0; i < SLOTS; i++)
+        bytes += atomic_load(&slots[i].live) ? atomic_load(&slots[i].size) : 0;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
+zm__guard_slot_t *zm__check_guard(unsigned **q, size_t **w)
+{
+    *q = queue;
+    *w = &waiting;
+    return slots;
+}
+#endif

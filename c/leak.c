@@ -242,3 +242,45 @@ void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site)
     if (site)
         zm__allocator_set_site(a, site);
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+uint64_t zm__check_tracked(bool at_rest)
+{
+    int64_t bytes = 0, objects = 0;
+    pthread_once(&once, init_locks);
+    for (size_t i = 0; i < ZM__SHARDS; i++) {
+        record_shard_t *shard = &record_shards[i];
+        pthread_mutex_lock(&shard->lock);
+        zm__check_records(&shard->live);
+        for (size_t j = 0; j < shard->live.cap; j++) {
+            const zm__record_t *r = &shard->live.table[j];
+            if (!r->block)
+                continue;
+            ZM__MUST(shard_of(r->block) == shard, "the record of block %#zx is in shard %zu",
+                     (size_t)r->block, i);
+            ZM__MUST(r->weight == 1, "the record of block %#zx stands for %llu", (size_t)r->block,
+                     (unsigned long long)r->weight);
+            bytes += (int64_t)r->size;
+            objects++;
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    zm__check_leak_buffers(&bytes, &objects);
+    if (!at_rest)
+        return 0;
+    int64_t site_bytes, site_objects;
+    zm__check_chunks(&bytes, &objects);
+    zm__check_sites(true, &site_bytes, &site_objects);
+    ZM__MUST(site_bytes == bytes && site_objects == objects,
+             "sites have %lld bytes live in %lld blocks, records, chunks and Buffers %lld in %lld",
+             (long long)site_bytes, (long long)site_objects, (long long)bytes, (long long)objects);
+    return 0;
+}
+
+zm__records_t *zm__check_records_of(const void *block)
+{
+    return &shard_of((uintptr_t)block)->live;
+}
+#endif

@@ -23,6 +23,10 @@ static void count(zm_site_t *site, uint64_t bytes, int sign)
     zm__site_count(site, sign * (int64_t)(sizeof(zm_buffer_t) + bytes), sign * (1 + (bytes > 0)));
 }
 
+#ifdef ZM_CHECK
+static void check_record(const zm__record_t *r);
+#endif
+
 bool zm__leak_buffer_add(const zm_buffer_t *b)
 {
     zm_site_t *site = zm_site_of(NULL, 0, NULL, 0);
@@ -40,6 +44,7 @@ void zm__leak_buffer_remove(const zm_buffer_t *b)
 {
     pthread_mutex_lock(&lock);
     const zm__record_t *r = zm__record_find(&buffers, (uintptr_t)b);
+    ZM__CHECK(check_record(r));
     count(r->alloc_site, r->size, -1);
     zm__record_remove(&buffers, r);
     pthread_mutex_unlock(&lock);
@@ -114,3 +119,32 @@ bool zm__leak_buffer_read(const zm_leak_block_t *block, size_t offset, void *out
     pthread_mutex_unlock(&lock);
     return ok;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+/* A Buffer's site counts what it has beside its control block, unless that is in a file. */
+static void check_record(const zm__record_t *r)
+{
+    const zm_buffer_t *b = (const zm_buffer_t *)r->block;
+    ZM__MUST(b, "a Buffer has no record");
+    size_t bytes = b->data && b->kind <= ZM_BUFFER_ANON ? b->size : 0;
+    ZM__MUST(r->size == bytes, "Buffer %p counts as %llu bytes, and has %zu", (const void *)b,
+             (unsigned long long)r->size, bytes);
+}
+
+void zm__check_leak_buffers(int64_t *bytes, int64_t *objects)
+{
+    pthread_mutex_lock(&lock);
+    zm__check_records(&buffers);
+    for (size_t i = 0; i < buffers.cap; i++) {
+        const zm__record_t *r = &buffers.table[i];
+        if (!r->block)
+            continue;
+        check_record(r);
+        *bytes += (int64_t)(sizeof(zm_buffer_t) + r->size);
+        *objects += 1 + (r->size > 0);
+    }
+    pthread_mutex_unlock(&lock);
+}
+#endif

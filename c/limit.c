@@ -64,6 +64,7 @@ static size_t charge(size_t n, size_t min, size_t max)
             return 0;
         after = plus(held, (uint64_t)(fit * n));
     } while (!atomic_compare_exchange_weak(&state.held, &held, after));
+    ZM__CHECK(zm__check_held(after));
     watch(after);
     return fit;
 }
@@ -83,8 +84,11 @@ bool zm__charge(size_t n)
 
 void zm__uncharge(size_t n)
 {
-    if (n > 0)
-        watch(plus(atomic_fetch_sub(&state.held, (int64_t)n), 0 - (uint64_t)n));
+    if (n == 0)
+        return;
+    int64_t after = plus(atomic_fetch_sub(&state.held, (int64_t)n), 0 - (uint64_t)n);
+    ZM__CHECK(zm__check_held(after));
+    watch(after);
 }
 
 int64_t zm_num_held_bytes(void)
@@ -118,3 +122,13 @@ void zm_wake_held(void)
 {
     wake();
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+/* Here a wrong size ends the program: nothing is uncharged that was not charged before. */
+void zm__check_held(int64_t held)
+{
+    ZM__MUST(held >= 0, "%lld bytes are held: more was freed than was allocated", (long long)held);
+}
+#endif

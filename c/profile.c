@@ -233,3 +233,37 @@ void zm_profile_stats(zm_profile_stats_t *out)
         pthread_mutex_unlock(&shard->lock);
     }
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+uint64_t zm__check_tracked(bool at_rest)
+{
+    size_t outside = 0;
+    pthread_once(&once, init_locks);
+    for (size_t i = 0; i < ZM__SHARDS; i++) {
+        pthread_mutex_lock(&shards[i].lock);
+        const zm__records_t *t = &shards[i].records;
+        zm__check_records(t);
+        ZM__MUST(t->len <= MAX_RECORDS, "shard %zu of the profile has %zu records, at most %zu", i,
+                 t->len, MAX_RECORDS);
+        for (size_t j = 0; j < t->cap; j++) {
+            const zm__record_t *r = &t->table[j];
+            ZM__MUST(!r->block || shard_of(r->block) == &shards[i],
+                     "the record of block %#zx is in shard %zu of the profile", (size_t)r->block,
+                     i);
+            outside += r->block && !zm__is_sampled((const void *)r->block);
+        }
+        pthread_mutex_unlock(&shards[i].lock);
+    }
+    ZM__MUST(!at_rest || outside == atomic_load(&num_outside),
+             "%zu records are of blocks outside of the range, num_outside is %zu", outside,
+             atomic_load(&num_outside));
+    return zm__check_guards();
+}
+
+zm__records_t *zm__check_records_of(const void *block)
+{
+    return &shard_of((uintptr_t)block)->records;
+}
+#endif

@@ -41,6 +41,7 @@ static bool grow(zm__records_t *t)
             *zm__record_find(t, old[i].block) = old[i];
     }
     zm__meta_free(old);
+    ZM__CHECK(zm__check_records(t));
     return true;
 }
 
@@ -48,8 +49,10 @@ bool zm__record_add(zm__records_t *t, zm__record_t r)
 {
     if (!grow(t))
         return false;
-    *zm__record_find(t, r.block) = r;
+    zm__record_t *slot = zm__record_find(t, r.block);
+    *slot = r;
     t->len++;
+    ZM__CHECK(zm__check_run(t, (size_t)(slot - t->table)));
     return true;
 }
 
@@ -57,7 +60,8 @@ bool zm__record_add(zm__records_t *t, zm__record_t r)
 void zm__record_remove(zm__records_t *t, const zm__record_t *r)
 {
     size_t mask = t->cap - 1;
-    size_t hole = (size_t)(r - t->table);
+    size_t first = (size_t)(r - t->table), hole = first;
+    ZM__CHECK(zm__check_run(t, first));
     for (size_t i = (hole + 1) & mask; t->table[i].block; i = (i + 1) & mask) {
         size_t home = home_of(t, t->table[i].block);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
@@ -67,4 +71,5 @@ void zm__record_remove(zm__records_t *t, const zm__record_t *r)
     }
     t->table[hole].block = 0;
     t->len--;
+    ZM__CHECK(zm__check_run(t, first));
 }

@@ -21,21 +21,10 @@
 #define SHARDS 8
 #define RLIMIT_SHARE 16 /* at most such a part of the address space that the process may have */
 
-typedef struct shard shard_t;
+typedef struct zm__span_shard shard_t;
+typedef zm__span_t span_t;
 
-typedef struct span {
-    struct span *next, *prev; /* in its shard's list of those of its class that have room */
-    shard_t *shard;
-    unsigned char *base;
-    unsigned cls;
-    uint32_t live;   /* blocks that are handed out */
-    uint32_t carved; /* blocks that ever were */
-    uint32_t nfree;  /* carved, but not handed out */
-    bool used;       /* a block was handed out since the last trim */
-    uint16_t free[]; /* their numbers */
-} span_t;
-
-struct shard {
+struct zm__span_shard {
     _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock; /* of the shard and its spans */
     span_t *roomy[ZM_NUM_CLASSES];
 };
@@ -180,6 +169,7 @@ static unsigned char *take(unsigned cls)
         s->used = true;
         if (!has_room(s))
             unlink_span(s);
+        ZM__CHECK(zm__check_span(s));
     }
     pthread_mutex_unlock(&shard->lock);
     return p;
@@ -234,12 +224,15 @@ void zm__sampled_free(void *p)
     shard_t *shard = s->shard;
     size_t size = zm__class_size(s->cls);
     pthread_mutex_lock(&shard->lock);
+    ZM__CHECK(zm__check_span(s));
     zm__unpoison(p, size);
     zm__poison(p, size);
     if (!has_room(s))
         link_span(s);
     s->free[s->nfree++] = (uint16_t)((size_t)((unsigned char *)p - s->base) / size);
-    if (--s->live == 0 && (s->next || s->prev))
+    --s->live;
+    ZM__CHECK(zm__check_span(s));
+    if (s->live == 0 && (s->next || s->prev))
         span_free(s);
     pthread_mutex_unlock(&shard->lock);
     zm__uncharge(size);
@@ -278,3 +271,86 @@ bool zm__sampled_trim(bool all)
     }
     return any;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+void zm__check_span(const span_t *s)
+{
+    enum { FEW = 512 };
+    size_t i = index_of(s->base);
+    ZM__MUST((uintptr_t)s->base == zm__sampled.base + i * SPAN && i < zm__sampled.size / SPAN,
+             "span %p at %p is at no place for a span", (const void *)s, (const void *)s->base);
+    ZM__MUST(s->cls < ZM_NUM_CLASSES && s->shard >= shards && s->shard < shards + SHARDS,
+             "span %p is of class %u, shard %p", (const void *)s, s->cls, (const void *)s->shard);
+    ZM__MUST(s->live <= s->carved && s->live + s->nfree == s->carved &&
+                 s->carved <= blocks_of(s->cls),
+             "span %p of class %u: %u live, %u free, %u carved of %u", (const void *)s, s->cls,
+             s->live, s->nfree, s->carved, blocks_of(s->cls));
+    for (size_t k = 0; k < s->nfree && k < FEW; k++) {
+        unsigned number = s->free[s->nfree - 1 - k];
+        ZM__MUST(number < s->carved, "span %p of class %u: block %u is free, %u are carved",
+                 (const void *)s, s->cls, number, s->carved);
+        ZM__MUST(k == 0 || number != s->free[s->nfree - 1],
+                 "span %p of class %u: block %u is free twice", (const void *)s, s->cls, number);
+    }
+    bool first = s->shard->roomy[s->cls] == s;
+    bool linked = first || (s->prev && s->prev->next == s);
+    ZM__MUST(!has_room(s) || (linked && first == !s->prev && (!s->next || s->next->prev == s)),
+             "span %p of class %u has room, and is not in the list of those", (const void *)s,
+             s->cls);
+}
+
+/* No block of a span is free twice. */
+static void check_free(const span_t *s)
+{
+    unsigned char seen[SPAN / 8 / 8] = {0};
+    for (size_t k = 0; k < s->nfree; k++) {
+        unsigned number = s->free[k], bit = 1u << number % 8;
+        ZM__MUST(number < s->carved, "span %p of class %u: block %u is free, %u are carved",
+                 (const void *)s, s->cls, number, s->carved);
+        ZM__MUST(!(seen[number / 8] & bit), "span %p of class %u: block %u is free twice",
+                 (const void *)s, s->cls, number);
+        seen[number / 8] |= (unsigned char)bit;
+    }
+}
+
+void zm__check_sampled(void)
+{
+    if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) == 0)
+        return;
+    size_t roomy = 0, listed = 0;
+    for (size_t i = 0; i < SHARDS; i++)
+        pthread_mutex_lock(&shards[i].lock);
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < MAX_SPANS; i++) {
+        const span_t *s = spans[i];
+        ZM__MUST(s || i >= lowest, "the range has place for span %zu, lowest is %zu", i, lowest);
+        if (!s)
+            continue;
+        ZM__MUST(i < num_spans, "span %zu of a range of %zu", i, num_spans);
+        ZM__MUST(index_of(s->base) == i, "span %p at %p stands in place %zu", (const void *)s,
+                 (const void *)s->base, i);
+        zm__check_span(s);
+        check_free(s);
+        roomy += has_room(s);
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
+        for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+            for (const span_t *s = shards[i].roomy[cls]; s; s = s->next, listed++)
+                ZM__MUST(listed < roomy && s->cls == cls && s->shard == &shards[i] && has_room(s),
+                         "span %p of class %u is in shard %zu's list of class %u, or more than %zu",
+                         (const void *)s, s->cls, i, cls, roomy);
+        }
+    }
+    ZM__MUST(listed == roomy, "%zu spans have room, the lists have %zu", roomy, listed);
+    pthread_mutex_unlock(&lock);
+    for (size_t i = SHARDS; i-- > 0;)
+        pthread_mutex_unlock(&shards[i].lock);
+}
+
+zm__span_t *zm__check_span_of(const void *p)
+{
+    return spans[index_of(p)];
+}
+#endif

@@ -64,6 +64,16 @@ FRAME static size_t unwind(uintptr_t pcs[ZM_MAX_STACK])
     return u.len;
 }
 
+static uint64_t hash_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
+{
+    uint64_t hash = npcs;
+    for (size_t i = 0; i < npcs; i++)
+        hash = zm__mix(hash ^ pcs[i]);
+    for (size_t i = 0; i < ntag; i++)
+        hash = zm__mix(hash ^ (unsigned char)tag[i]);
+    return hash;
+}
+
 static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t ntag,
                     const uintptr_t *pcs, size_t npcs)
 {
@@ -71,6 +81,10 @@ static bool site_is(const zm_site_t *s, uint64_t hash, const char *tag, size_t n
            memcmp(zm_site_pcs(s), pcs, npcs * sizeof *pcs) == 0 &&
            (ntag == 0 || memcmp(zm_site_tag(s), tag, ntag) == 0);
 }
+
+#ifdef ZM_CHECK
+static void check_bucket(const zm_site_t *s, zm_site_t *const *bucket);
+#endif
 
 FRAME zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, size_t npcs)
 {
@@ -85,12 +99,7 @@ FRAME zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, 
         npcs = ZM_MAX_STACK;
     if (ntag > ZM_MAX_TAG)
         ntag = ZM_MAX_TAG;
-    uint64_t hash = npcs;
-    for (size_t i = 0; i < npcs; i++)
-        hash = zm__mix(hash ^ pcs[i]);
-    for (size_t i = 0; i < ntag; i++)
-        hash = zm__mix(hash ^ (unsigned char)tag[i]);
-
+    uint64_t hash = hash_of(tag, ntag, pcs, npcs);
     site_shard_t *shard = &site_shards[hash % SHARDS];
     zm_site_t **bucket = &shard->buckets[hash / SHARDS % BUCKETS];
     pthread_once(&once, init_locks);
@@ -98,6 +107,7 @@ FRAME zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, 
     zm_site_t *s = *bucket;
     while (s && !site_is(s, hash, tag, ntag, pcs, npcs))
         s = s->next;
+    ZM__CHECK(check_bucket(*bucket, bucket));
     size_t size = sizeof *s + npcs * sizeof *pcs + ntag;
     if (!s && atomic_load_explicit(&num_sites, memory_order_relaxed) < zm__max_sites &&
         (s = zm__meta_calloc(size))) {
@@ -178,3 +188,47 @@ size_t zm_profile_sites(zm_profile_site_t *out, size_t cap)
     zm__site_each(list, &l);
     return l.n;
 }
+
+/* ---- The check build ------------------------------------------------------------------------ */
+
+#ifdef ZM_CHECK
+/* The sites from s on stand in that bucket; its shard's lock is held. */
+static void check_bucket(const zm_site_t *s, zm_site_t *const *bucket)
+{
+    for (; s; s = s->next) {
+        ZM__MUST(s->npcs <= ZM_MAX_STACK && s->ntag <= ZM_MAX_TAG,
+                 "site %p has %u return addresses and %u bytes of tag", (const void *)s, s->npcs,
+                 s->ntag);
+        uint64_t hash = hash_of(zm_site_tag(s), s->ntag, zm_site_pcs(s), s->npcs);
+        ZM__MUST(s->hash == hash, "site %p has the hash %#llx, its stack and tag %#llx",
+                 (const void *)s, (unsigned long long)s->hash, (unsigned long long)hash);
+        ZM__MUST(&site_shards[hash % SHARDS].buckets[hash / SHARDS % BUCKETS] == bucket,
+                 "site %p is in another bucket than its hash %#llx says", (const void *)s,
+                 (unsigned long long)hash);
+        int64_t bytes = __atomic_load_n(&s->live_bytes, __ATOMIC_RELAXED);
+        int64_t objects = __atomic_load_n(&s->live_objects, __ATOMIC_RELAXED);
+        ZM__MUST(bytes >= 0 && objects >= 0, "site %p has %lld bytes live in %lld blocks",
+                 (const void *)s, (long long)bytes, (long long)objects);
+    }
+}
+
+void zm__check_sites(bool at_rest, int64_t *bytes, int64_t *objects)
+{
+    size_t n = 0;
+    *bytes = *objects = 0;
+    pthread_once(&once, init_locks);
+    for (site_shard_t *shard = site_shards; shard < site_shards + SHARDS; shard++) {
+        pthread_mutex_lock(&shard->lock);
+        for (size_t i = 0; i < BUCKETS; i++) {
+            check_bucket(shard->buckets[i], &shard->buckets[i]);
+            for (const zm_site_t *s = shard->buckets[i]; s; s = s->next, n++) {
+                *bytes += __atomic_load_n(&s->live_bytes, __ATOMIC_RELAXED);
+                *objects += __atomic_load_n(&s->live_objects, __ATOMIC_RELAXED);
+            }
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    ZM__MUST(!at_rest || n == atomic_load(&num_sites), "there are %zu sites, num_sites is %zu", n,
+             atomic_load(&num_sites));
+}
+#endif

@@ -101,6 +101,15 @@ size_t zm__charge_some(size_t n, size_t min, size_t max);
 
 /* ---- depot.c ------------------------------------------------------------------------------ */
 
+/* What the depot has of one class. */
+typedef struct zm__depot {
+    _Alignas(ZM__CACHE_LINE) pthread_mutex_t lock;
+    zm_magazine_t *full; /* those that hold a block at least */
+    zm_magazine_t *empty;
+    size_t nfull;
+    size_t low; /* the fewest there were since the last trim */
+} zm__depot_t;
+
 /* Gives back all blocks that the depot holds; whether there were any. */
 bool zm__depot_flush(void);
 
@@ -349,6 +358,15 @@ struct zm_allocator {
     zm_allocator_t *pool_next; /* in the pool that keeps it */
 };
 
+/* Allocators that wait for their next use; see allocator_pool.c. */
+struct zm_allocator_pool {
+    pthread_mutex_t lock;
+    zm_allocator_t *first;
+    size_t len;
+    size_t cap;
+    bool asked; /* since zm_allocator_pool_trim was called last */
+};
+
 /* As zm_allocator_new; site, if not NULL, is whose live bytes and blocks the chunks count as. */
 zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
 
@@ -418,6 +436,18 @@ typedef struct zm__sampled {
 
 extern zm__sampled_t zm__sampled;
 
+typedef struct zm__span {
+    struct zm__span *next, *prev; /* in its shard's list of those of its class that have room */
+    struct zm__span_shard *shard;
+    unsigned char *base;
+    unsigned cls;
+    uint32_t live;   /* blocks that are handed out */
+    uint32_t carved; /* blocks that ever were */
+    uint32_t nfree;  /* carved, but not handed out */
+    bool used;       /* a block was handed out since the last trim */
+    uint16_t free[]; /* their numbers */
+} zm__span_t;
+
 /* Whether p lies in the range of sampled blocks. */
 static inline bool zm__is_sampled(const void *p)
 {
@@ -468,6 +498,14 @@ bool zm__profile_free(void *p);
 
 /* ---- guard.c, guard_leak.c ------------------------------------------------------------------ */
 
+typedef struct zm__guard_slot {
+    _Atomic uintptr_t block; /* 0: never used */
+    _Atomic size_t size;
+    _Atomic(zm_site_t *) alloc_site;
+    _Atomic(zm_site_t *) free_site;
+    _Atomic bool live;
+} zm__guard_slot_t;
+
 /* Whether p lies in the part of the range of sampled blocks that has guarded ones. */
 bool zm__is_guarded(const void *p);
 size_t zm__guard_usable_size(const void *p);
@@ -488,5 +526,110 @@ size_t zm__libc_good_size(size_t n);
 size_t zm__libc_usable_size(const void *p);
 int zm__libc_stats(zm_memstats_t *out);
 int zm__libc_purge(void);
+
+/* ---- The check build ------------------------------------------------------------------------
+ *
+ * Under ZM_CHECK (CHECK=1 of the Makefile, the tag zmem_check of Go) the invariants that comments
+ * state are verified: what a slow path has in hand, whenever it runs; whole structures, when memory
+ * is given back. The first that does not hold ends the program. What is checked of a file's own
+ * state stands at its end, the rest in check_on.c. Without ZM_CHECK none of it is compiled.
+ */
+#ifdef ZM_CHECK
+#define ZM__CHECK(call) (call)
+
+/* An invariant: says which does not hold, and, by a format as printf has it, of what. */
+#define ZM__MUST(holds, ...)                                                                       \
+    ((holds) ? (void)0 : zm__check_failed(__FILE__, __LINE__, #holds, __VA_ARGS__))
+
+_Noreturn void zm__check_failed(const char *file, int line, const char *what, const char *format,
+                                ...) __attribute__((format(printf, 4, 5)));
+
+/* A set of words other than 0, in a table of mask + 1 zeros, of which half stay free. */
+typedef struct zm__set {
+    uintptr_t *table; /* NULL where there was no memory: such a set takes everything */
+    size_t mask;
+} zm__set_t;
+
+zm__set_t zm__set_new(size_t most);               /* to be freed by free(set.table) */
+bool zm__set_add(zm__set_t *set, uintptr_t word); /* false where it is there already */
+
+/* depot.c. A magazine with len blocks; one that is spent, or zm_no_magazine; one that has a block.
+ * What can be said of a class at once, its lock being held. The whole depot; returns the bytes of
+ * the blocks that it has.
+ */
+void zm__check_magazine(unsigned cls, zm_magazine_t *m, size_t len);
+void zm__check_spent(unsigned cls, zm_magazine_t *m);
+void zm__check_filled(unsigned cls, zm_magazine_t *m);
+void zm__check_depot(unsigned cls);
+uint64_t zm__check_depots(void);
+
+/* cache.c. A cache that nobody uses meanwhile, and all of them; the bytes of their blocks. */
+uint64_t zm__check_cache(zm_cache_t *cache);
+uint64_t zm__check_caches(void);
+
+/* limit.c */
+void zm__check_held(int64_t held);
+
+/* allocator_pool.c; the lock is held, or nobody else has the pool. */
+void zm__check_pool(const zm_allocator_pool_t *pool);
+
+/* sampled.c. A span, its shard's lock being held; and all of them. */
+void zm__check_span(const zm__span_t *s);
+void zm__check_sampled(void);
+
+/* guard.c. All slots, the lock being held; the same without, and the bytes of live blocks. */
+void zm__check_slots(void);
+uint64_t zm__check_guards(void);
+
+/* site.c. All sites; sets the bytes and blocks that are live by them. */
+void zm__check_sites(bool at_rest, int64_t *bytes, int64_t *objects);
+
+/* profile.c or leak.c: all records of blocks. At rest, also what only holds while no call is under
+ * way. Returns the live bytes that no limit counts: those of guarded blocks.
+ */
+uint64_t zm__check_tracked(bool at_rest);
+
+/* leak_buffer.c: all Buffers; allocator.c: the chunks of Allocators that have a site. They add to
+ * the bytes and blocks that sites have live.
+ */
+void zm__check_leak_buffers(int64_t *bytes, int64_t *objects);
+void zm__check_chunks(int64_t *bytes, int64_t *objects);
+
+/* buffer_file.c. The header of the file of a Buffer of kind ZM_BUFFER_FILE. */
+void zm__check_buffer_file(const zm_buffer_t *b);
+
+/* check_on.c. A shelf; a Buffer with memory; records, as a whole, and those that stand from slot i
+ * on up to a free one. An Allocator whose lock is held, or that nobody else has: what can be said
+ * at once, or all. A window of it, other than one that is full since there is none.
+ */
+void zm__check_shelf(unsigned cls, const zm_shelf_t *s);
+void zm__check_buffer(const zm_buffer_t *b);
+void zm__check_records(const zm__records_t *t);
+void zm__check_run(const zm__records_t *t, size_t i);
+void zm__check_allocator(const zm_allocator_t *a, bool whole);
+void zm__check_window(const zm_allocator_t *a, const zm_window_t *w);
+
+/* A cursor's memory, behind the head w, of which the end is used. */
+void zm__check_cursor(const zm_cursor_t *k, const zm_window_t *w);
+
+/* An Allocator that a pool keeps is found by no ref. */
+void zm__check_hidden(const zm_allocator_t *a);
+
+/* All that is not somebody's own, with no lock held but an Allocator's. */
+void zm__check_drain(void);
+
+/* All there is, while no other thread is in a call, and held against parked and live: in a program
+ * that gave each block back with the size that it had asked for.
+ */
+void zm__check_rest(void);
+
+/* What only this build's tests look at, to break it. */
+zm__depot_t *zm__check_depot_of(unsigned cls);
+zm__span_t *zm__check_span_of(const void *p);
+zm__guard_slot_t *zm__check_guard(unsigned **queue, size_t **waiting);
+zm__records_t *zm__check_records_of(const void *block);
+#else
+#define ZM__CHECK(call) ((void)0)
+#endif
 
 #endif /* ZM_INTERNAL_H */

@@ -11,7 +11,9 @@
  * Rules that hold for every function here:
  *   - Sizes are in bytes. A size above ZM_MAX_SIZE fails as if memory had run out.
  *   - A function that fails returns NULL or a negative zm_err_t and has changed nothing.
- *   - Nothing here prints, exits, aborts or sets errno for you to read.
+ *   - Nothing here prints, exits, aborts or sets errno for you to read. The check build (CHECK=1 of
+ *     the Makefile, the tag zmem_check of Go) alone does: where an invariant does not hold, which
+ *     includes that more was freed than was allocated, it says so on stderr and aborts.
  *   - Any thread may call any function at any time, unless its comment says otherwise.
  */
 #ifndef ZMEM_H

@@ -206,6 +206,7 @@ static void test_caches(void **state)
     }
     while (pool_len > 0)
         zm_cache_drain(pool[--pool_len]);
+    ZM__CHECK(zm__check_rest());
     zm_depot_trim(true);
     assert_counts(0, 0);
 }
