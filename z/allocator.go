@@ -220,7 +220,9 @@ func (a *Allocator) sampleGrown(core *c.Allocator) {
 func (a *Allocator) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.windows.refill(core, n, block)
+	p := a.windows.refill(core, n, block)
+	a.windows.check(core)
+	return p
 }
 
 // heapAllocate is what a nil Allocator does: n bytes of the Go heap, aligned.
@@ -316,6 +318,7 @@ func (a *Allocator) endWindows(left int) {
 	a.windows.end()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.checkCursors()
 	for k := a.cursors; k != nil; k = k.next {
 		k.base, k.left = unsafe.Pointer(&none), left
 	}

@@ -1,4 +1,4 @@
-//go:build !asan
+//go:build !asan && !zmem_check
 
 package z_test
 

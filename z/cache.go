@@ -166,6 +166,7 @@ func countFree(k pinned, n uintptr) {
 //
 //go:noinline
 func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, error) {
+	checkShelf(k, class)
 	spent := k.Shelves[class].Exchange(c.NoMagazine)
 	unpin(k)
 
@@ -185,6 +186,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 	}
 	p := s.Pop() // there is one: in m, or in what was loaded meanwhile
 	countAlloc(k, uintptr(n))
+	checkShelf(k, class)
 	unpin(k)
 	putAway(class, m)
 	return cleared(p, n), nil
@@ -194,6 +196,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 //
 //go:noinline
 func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
+	checkShelf(k, class)
 	full := k.Shelves[class].Exchange(c.NoMagazine)
 	unpin(k)
 
@@ -215,6 +218,7 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 	}
 	s.Push(p) // there is room: in m, or in what was loaded meanwhile
 	countFree(k, n)
+	checkShelf(k, class)
 	unpin(k)
 	putAway(class, m)
 }

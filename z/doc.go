@@ -60,6 +60,7 @@
 //	jemalloc   jemalloc, linked statically; `make jemalloc` installs it
 //	leak       every block is tracked with the stack that allocated it; see Leaks and Free
 //	musl       for a C library on Linux that is not glibc 2.33 or later
+//	zmem_check   verifies all invariants on slow paths, and ends the program where one does not hold
 //	zmem_nolinkname   does without the runtime's innards; half as fast
 //
 // In a build with several backends, the environment variable ZMEM_BACKEND (libc or jemalloc)

@@ -99,6 +99,7 @@ func retire(idle func(*c.Cache) bool) {
 // drainRetired gives the blocks of retired caches to the depot. The world must have been stopped
 // since they were retired: it stops only when no goroutine is pinned any more.
 func drainRetired() {
+	checkCaches()
 	for _, k := range retired {
 		k.Drain()
 	}
