@@ -13,6 +13,7 @@ export PREFIX JEMALLOC_TARBALL
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 C_FILES = $(shell git ls-files '*.c' '*.h')
 TAG_SETS := "" jemalloc leak "jemalloc leak" zmem_nolinkname "jemalloc zmem_crossings" \
+	zmem_check "zmem_check jemalloc leak" \
 	"jemalloc allocator"
 
 .PHONY: help

@@ -100,6 +100,11 @@ void zm__check_buffer(const zm_buffer_t *b)
     ZM__MUST(b->kind == ZM_BUFFER_HEAP || zm__map_round(header + b->size) == header + b->size,
              "Buffer %p of kind %d: a mapping of %zu bytes is no whole pages", at, b->kind,
              header + b->size);
+    ZM__MUST(b->step > 0 && (b->kind == ZM_BUFFER_FILE) == (b->path != NULL),
+             "Buffer %p of kind %d: step %zu, path %p", at, b->kind, b->step, (void *)b->path);
+    ZM__MUST(b->old_fd == -1 ? !b->named : b->kind == ZM_BUFFER_FILE && b->old_fd != b->fd,
+             "Buffer %p of kind %d: a copy in %d of %d, named %d", at, b->kind, b->fd, b->old_fd,
+             b->named);
     if (b->kind == ZM_BUFFER_FILE)
         zm__check_buffer_file(b);
 }

@@ -53,6 +53,10 @@ gotest "go leak" . -tags leak
 gotest "go jemalloc leak" . -tags "jemalloc leak"
 gotest "go nolinkname" . -tags zmem_nolinkname
 gotest "go musl" . -tags musl
+# With all invariants verified: what allocates, frees, drains, or does so from many goroutines.
+checked="Check|Cache_|Parked|Return|Allocator|Cursor|Window|Fuzz|Buffer_Grow|TestSetLimit_"
+gotest "go check" . -tags zmem_check -run "$checked"
+gotest "go check jemalloc leak" . -tags "zmem_check jemalloc leak" -run "$checked"
 ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
 gotest "go race" . -race
 gotest "go race jemalloc" . -race -tags jemalloc
