@@ -77,7 +77,7 @@ int zm_try_calloc(size_t n, size_t align, void **out)
 {
     const zm__backend_t *b = zm__backend();
     if (!b)
-        return ZM_EBACKEND;
+        return zm_init();
     if (align > ZM_MAX_ALIGN || (align & (align - 1)))
         return ZM_EINVAL;
     if (n > ZM_MAX_SIZE)
@@ -135,7 +135,7 @@ int zm__alloc_batch(size_t n, void **out, size_t len)
 {
     const zm__backend_t *b = zm__backend();
     if (!b)
-        return ZM_EBACKEND;
+        return zm_init();
     if (n > ZM_MAX_SIZE)
         return ZM_ENOMEM;
     size_t size = reserve_size(n);
@@ -211,7 +211,7 @@ int zm_memstats(zm_memstats_t *out)
 {
     const zm__backend_t *b = zm__backend();
     zm_memstats_t s = {0};
-    int err = b ? b->stats(&s) : ZM_EBACKEND;
+    int err = b ? b->stats(&s) : zm_init();
     if (err == ZM_OK)
         *out = s;
     return err;
@@ -220,7 +220,7 @@ int zm_memstats(zm_memstats_t *out)
 int zm_stats_text(char **text)
 {
     const zm__backend_t *b = zm__backend();
-    return b ? b->text(text) : ZM_EBACKEND;
+    return b ? b->text(text) : zm_init();
 }
 
 void zm_text_free(char *text)
@@ -232,7 +232,7 @@ int zm_return_memory(void)
 {
     const zm__backend_t *b = zm__backend();
     if (!b)
-        return ZM_EBACKEND;
+        return zm_init();
     zm_depot_trim(true);
     return b->purge();
 }

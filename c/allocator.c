@@ -46,6 +46,20 @@ static pthread_mutex_t refs_lock = PTHREAD_MUTEX_INITIALIZER;
 static zm_allocator_t *refs[BUCKETS];
 static uint64_t last_ref;
 
+void zm__refs_locks(zm__lock_op_t *op)
+{
+    op(&refs_lock);
+}
+
+/* The table's is held. An Allocator that is not in it is in nobody's hands but its owner's. */
+void zm__allocator_locks(zm__lock_op_t *op)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (zm_allocator_t *a = refs[i]; a; a = a->ref_next)
+            op(&a->lock);
+    }
+}
+
 void zm__allocator_show(zm_allocator_t *a)
 {
     pthread_mutex_lock(&refs_lock);

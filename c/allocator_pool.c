@@ -3,11 +3,18 @@
  * Those in the pool are empty, in a list, the one put in last at its head, and have no ref, so that
  * what still carries the ref of their last life does not find the next one.
  *
- * Locking: a pool's lock is held only to move an Allocator in or out of the list.
+ * Locking: all pools have one lock, held only to move an Allocator in or out of a list.
  */
 #include "zm_internal.h"
 
 #define MAX_KEPT ((size_t)400 << 20) /* bytes of chunks that one Allocator keeps */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void zm__pool_locks(zm__lock_op_t *op)
+{
+    op(&lock);
+}
 
 zm_allocator_pool_t *zm_allocator_pool_new(size_t cap)
 {
@@ -15,7 +22,6 @@ zm_allocator_pool_t *zm_allocator_pool_new(size_t cap)
     if (!pool)
         return NULL;
     pool->cap = cap;
-    pthread_mutex_init(&pool->lock, NULL);
     return pool;
 }
 
@@ -33,11 +39,11 @@ zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool)
 {
     if (!pool)
         return NULL;
-    pthread_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&lock);
     pool->asked = true;
     ZM__CHECK(zm__check_pool(pool));
     zm_allocator_t *a = pop(pool);
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&lock);
     if (a) {
         ZM__CHECK(zm__check_hidden(a));
         zm__allocator_show(a);
@@ -60,7 +66,7 @@ void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
         zm__allocator_hide(a);
         zm_allocator_reset(a);
         zm_allocator_trim(a, MAX_KEPT);
-        pthread_mutex_lock(&pool->lock);
+        pthread_mutex_lock(&lock);
         kept = pool->len < pool->cap;
         if (kept) {
             a->pool_next = pool->first;
@@ -68,7 +74,7 @@ void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
             pool->len++;
         }
         ZM__CHECK(zm__check_pool(pool));
-        pthread_mutex_unlock(&pool->lock);
+        pthread_mutex_unlock(&lock);
     }
     if (!kept)
         zm_allocator_release(a);
@@ -76,11 +82,11 @@ void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)
 
 bool zm_allocator_pool_trim(zm_allocator_pool_t *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&lock);
     ZM__CHECK(zm__check_pool(pool));
     zm_allocator_t *a = pool->asked ? NULL : pop(pool);
     pool->asked = false;
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&lock);
     zm_allocator_release(a);
     return a;
 }
@@ -92,7 +98,6 @@ void zm_allocator_pool_release(zm_allocator_pool_t *pool)
     ZM__CHECK(zm__check_pool(pool));
     for (zm_allocator_t *a; (a = pop(pool));)
         zm_allocator_release(a);
-    pthread_mutex_destroy(&pool->lock);
     zm__meta_free(pool);
 }
 

@@ -12,6 +12,7 @@
 
 static _Atomic(const zm__backend_t *) chosen;
 static pthread_once_t choose_once = PTHREAD_ONCE_INIT;
+static int why_none = ZM_EBACKEND; /* what zm_init returns where none was chosen */
 
 static char names[64]; /* for zm_backends */
 static pthread_once_t names_once = PTHREAD_ONCE_INIT;
@@ -20,10 +21,15 @@ static void choose(void)
 {
     const char *want = getenv("ZMEM_BACKEND");
     for (size_t i = 0; zm__backends[i]; i++) {
-        if (!want || !*want || strcmp(want, zm__backends[i]->name) == 0) {
-            atomic_store_explicit(&chosen, zm__backends[i], memory_order_release);
-            return;
-        }
+        const zm__backend_t *b = zm__backends[i];
+        if (want && *want && strcmp(want, b->name) != 0)
+            continue;
+        (void)b->good_size(1); /* starts it, before fork.c registers its handlers */
+        if (zm__fork_register())
+            atomic_store_explicit(&chosen, b, memory_order_release);
+        else
+            why_none = ZM_ENOMEM;
+        return;
     }
 }
 
@@ -52,7 +58,7 @@ const zm__backend_t *zm__backend(void)
 
 int zm_init(void)
 {
-    return zm__backend() ? ZM_OK : ZM_EBACKEND;
+    return zm__backend() ? ZM_OK : why_none;
 }
 
 const char *zm_backend(void)
@@ -65,6 +71,12 @@ const char *zm_backends(void)
 {
     pthread_once(&names_once, join_names);
     return names;
+}
+
+void zm__backend_locks(zm__lock_op_t *op)
+{
+    (void)zm_backends(); /* no fork finds it half done */
+    zm__backend()->locks(op);
 }
 
 void *zm__meta_calloc_aligned(size_t n, size_t align)

@@ -237,6 +237,15 @@ static void jemalloc_settle(void)
     }
 }
 
+/* No fork finds what is found out once half found out. */
+static void jemalloc_locks(zm__lock_op_t *op)
+{
+    pthread_once(&ctls_once, ctls_find);
+    pthread_once(&lanes_once, lanes_init);
+    for (size_t i = 0; i < LANES; i++)
+        op(&lanes[i].lock);
+}
+
 /* ---- The report ---------------------------------------------------------------------------- */
 
 typedef struct text {
@@ -293,6 +302,7 @@ const zm__backend_t zm__backend_jemalloc = {
     .stats = jemalloc_stats,
     .purge = jemalloc_purge,
     .text = jemalloc_text,
+    .locks = jemalloc_locks,
 };
 
 const zm__backend_t *const zm__backends[] = {&zm__backend_jemalloc, &zm__backend_libc, NULL};

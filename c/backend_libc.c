@@ -55,6 +55,11 @@ static int libc_text(char **text)
     return ZM_OK;
 }
 
+static void libc_locks(zm__lock_op_t *op)
+{
+    (void)op;
+}
+
 const zm__backend_t zm__backend_libc = {
     .name = "libc",
     .calloc = libc_calloc,
@@ -67,4 +72,5 @@ const zm__backend_t zm__backend_libc = {
     .stats = zm__libc_stats,
     .purge = zm__libc_purge,
     .text = libc_text,
+    .locks = libc_locks,
 };

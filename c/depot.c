@@ -31,20 +31,15 @@ typedef zm__depot_t depot_t;
 
 zm_magazine_t zm_no_magazine;
 
-static depot_t depots[ZM_NUM_CLASSES];
+static depot_t depots[ZM_NUM_CLASSES] = {
+    [0 ... ZM_NUM_CLASSES - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
 static atomic_size_t kept; /* bytes that full magazines have room for, in the depot */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void init_locks(void)
+void zm__depot_locks(zm__lock_op_t *op)
 {
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
-        pthread_mutex_init(&depots[i].lock, NULL);
-}
-
-static depot_t *depot_of(unsigned cls)
-{
-    pthread_once(&once, init_locks);
-    return &depots[cls];
+        op(&depots[i].lock);
 }
 
 static size_t clamp(size_t n, size_t min, size_t max)
@@ -183,7 +178,7 @@ static void magazine_flush(unsigned cls, zm_magazine_t *m)
 
 zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 {
-    depot_t *d = depot_of(cls);
+    depot_t *d = &depots[cls];
     ZM__CHECK(zm__check_spent(cls, spent));
     pthread_mutex_lock(&d->lock);
     zm_magazine_t *m = pop_full(cls);
@@ -214,7 +209,7 @@ zm_magazine_t *zm_depot_full(unsigned cls, zm_magazine_t *spent)
 
 zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
 {
-    depot_t *d = depot_of(cls);
+    depot_t *d = &depots[cls];
     ZM__CHECK(zm__check_filled(cls, full));
     bool keep = !oversized(cls, full);
     pthread_mutex_lock(&d->lock);
@@ -245,7 +240,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
 {
     if (m == &zm_no_magazine)
         return;
-    depot_t *d = depot_of(cls);
+    depot_t *d = &depots[cls];
     ZM__CHECK(zm__check_magazine(cls, m, m->len));
     bool keep = !oversized(cls, m);
     pthread_mutex_lock(&d->lock);
@@ -267,7 +262,7 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
  */
 static bool trim(unsigned cls, bool all)
 {
-    depot_t *d = depot_of(cls);
+    depot_t *d = &depots[cls];
     zm_magazine_t *gone = NULL, *m;
     bool any = false;
     pthread_mutex_lock(&d->lock);

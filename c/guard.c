@@ -31,7 +31,6 @@
 
 typedef zm__guard_slot_t slot_t;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uintptr_t area; /* where the slots are; 0: nowhere */
 static size_t page;
@@ -41,6 +40,18 @@ static size_t head, waiting;  /* the first of them, and how many there are */
 static bool at_start;         /* where in its slot the next block lies */
 
 static _Atomic uint64_t current_rate;
+
+static atomic_flag reporting = ATOMIC_FLAG_INIT; /* a thread in the signal handler */
+
+void zm__guard_locks(zm__lock_op_t *op)
+{
+    op(&lock);
+}
+
+void zm__guard_child(void)
+{
+    atomic_flag_clear(&reporting);
+}
 
 static slot_t *slot_of(uintptr_t address)
 {
@@ -157,9 +168,8 @@ static struct sigaction before[2];
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
     int saved = errno;
-    if (!atomic_flag_test_and_set(&busy)) { /* of threads that fault at once, one reports */
+    if (!atomic_flag_test_and_set(&reporting)) { /* of threads that fault at once, one reports */
         static char report[MAX_REPORT];
         size_t len = zm_guard_report((uintptr_t)info->si_addr, report, sizeof report);
         for (size_t done = 0; done < len;) {
@@ -168,7 +178,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
                 break;
             done += (size_t)n;
         }
-        atomic_flag_clear(&busy);
+        atomic_flag_clear(&reporting);
     }
     errno = saved;
 
@@ -193,17 +203,19 @@ static void install(void)
     }
 }
 
-static void setup(void)
+/* Makes the slots, the lock being held; false where there is no room for them. */
+static bool setup(void)
 {
     unsigned char *p = zm__sampled_take(SLOTS * STRIDE);
     if (!p)
-        return;
+        return false;
     page = (size_t)sysconf(_SC_PAGESIZE);
     for (unsigned i = 0; i < SLOTS; i++)
         queue[i] = i;
     waiting = SLOTS;
     atomic_store_explicit(&area, (uintptr_t)p, memory_order_release);
     install();
+    return true;
 }
 
 /* ---- The rate -------------------------------------------------------------------------------- */
@@ -212,9 +224,10 @@ int zm_guard_set_rate(uint64_t n)
 {
     if (n > MAX_RATE)
         return ZM_EINVAL;
-    if (n > 0)
-        pthread_once(&once, setup);
-    if (n > 0 && !atomic_load(&area))
+    pthread_mutex_lock(&lock);
+    bool ok = n == 0 || atomic_load(&area) || setup();
+    pthread_mutex_unlock(&lock);
+    if (!ok)
         return ZM_ENOMEM;
     atomic_store(&current_rate, n);
     zm__cache_guard_anew();

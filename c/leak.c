@@ -30,13 +30,14 @@ typedef struct record_shard {
     size_t nfreed;        /* ever written to it */
 } record_shard_t;
 
-static record_shard_t record_shards[ZM__SHARDS];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static record_shard_t record_shards[ZM__SHARDS] = {
+    [0 ... ZM__SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
 
-static void init_locks(void)
+void zm__leak_locks(zm__lock_op_t *op)
 {
     for (size_t i = 0; i < ZM__SHARDS; i++)
-        pthread_mutex_init(&record_shards[i].lock, NULL);
+        op(&record_shards[i].lock);
 }
 
 typedef struct lister {
@@ -84,7 +85,6 @@ static bool record_add(uintptr_t block, size_t n, zm_site_t *site)
 
 size_t zm_leak_blocks(zm_leak_block_t *out, size_t cap)
 {
-    pthread_once(&once, init_locks);
     size_t n = 0;
     for (size_t i = 0; i < ZM__SHARDS; i++) {
         record_shard_t *shard = &record_shards[i];
@@ -111,7 +111,6 @@ bool zm_leak_read(const zm_leak_block_t *b, size_t offset, void *out, size_t n)
         return zm__allocator_read(b, offset, out, n);
     if (b->buffer)
         return zm__leak_buffer_read(b, offset, out, n);
-    pthread_once(&once, init_locks);
     record_shard_t *shard = shard_of(b->block);
     pthread_mutex_lock(&shard->lock);
     const zm__record_t *r = zm__record_find(&shard->live, b->block);
@@ -178,9 +177,8 @@ static bool fault_interior(uintptr_t p, zm_leak_fault_t *fault)
 
 int zm_leak_try_calloc(size_t n, size_t align, zm_site_t *site, void **out)
 {
-    pthread_once(&once, init_locks);
     if (!site)
-        return zm__backend() ? ZM_ENOMEM : ZM_EBACKEND;
+        return zm__backend() ? ZM_ENOMEM : zm_init();
     void *p;
     int err = zm_try_calloc(n, align, &p);
     if (err)
@@ -205,7 +203,6 @@ int zm_leak_free(void *p, size_t n, zm_site_t *free_site, zm_leak_fault_t *fault
 {
     if (!p)
         return ZM_OK;
-    pthread_once(&once, init_locks);
     uintptr_t block = (uintptr_t)p;
     record_shard_t *shard = shard_of(block);
     pthread_mutex_lock(&shard->lock);

@@ -25,13 +25,33 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows, and
 static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
 static bool woken;
 
+void zm__limit_locks(zm__lock_op_t *op)
+{
+    op(&lock);
+}
+
+/* What opens the window, so that nobody has to wake a waiter. */
+static void open_window(void)
+{
+    atomic_store(&state.low, INT64_MIN);
+    atomic_store(&state.high, INT64_MAX);
+}
+
+/* Whoever waited is in the parent only: a condition variable that still knew of it would pass on a
+ * signal to it, or wait for it.
+ */
+void zm__limit_child(void)
+{
+    left = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    open_window();
+}
+
 /* Wakes who waits. */
 static void wake(void)
 {
     pthread_mutex_lock(&lock);
     woken = true;
-    atomic_store_explicit(&state.low, INT64_MIN, memory_order_relaxed);
-    atomic_store_explicit(&state.high, INT64_MAX, memory_order_relaxed);
+    open_window();
     pthread_cond_signal(&left);
     pthread_mutex_unlock(&lock);
 }
@@ -112,8 +132,7 @@ int64_t zm_wait_held(int64_t low, int64_t high)
         held = atomic_load(&state.held);
     }
     woken = false;
-    atomic_store(&state.low, INT64_MIN);
-    atomic_store(&state.high, INT64_MAX);
+    open_window();
     pthread_mutex_unlock(&lock);
     return held;
 }

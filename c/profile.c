@@ -28,22 +28,22 @@ typedef struct shard {
     zm__records_t records;
 } shard_t;
 
-static shard_t shards[ZM__SHARDS];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static shard_t shards[ZM__SHARDS] = {
+    [0 ... ZM__SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
 
 static _Atomic uint64_t current_rate;
 static atomic_size_t num_outside; /* records of blocks that are not in the range of sampled.c */
 static atomic_uint_fast64_t dropped, crowded;
 
-static void init_locks(void)
+void zm__profile_locks(zm__lock_op_t *op)
 {
     for (size_t i = 0; i < ZM__SHARDS; i++)
-        pthread_mutex_init(&shards[i].lock, NULL);
+        op(&shards[i].lock);
 }
 
 static shard_t *shard_of(uintptr_t block)
 {
-    pthread_once(&once, init_locks);
     return &shards[zm__mix(block) % ZM__SHARDS];
 }
 
@@ -224,7 +224,6 @@ void zm_profile_stats(zm_profile_stats_t *out)
 {
     *out = (zm_profile_stats_t){.dropped = atomic_load(&dropped), .crowded = atomic_load(&crowded)};
     zm__site_memory(&out->sites, &out->bytes);
-    pthread_once(&once, init_locks);
     for (size_t i = 0; i < ZM__SHARDS; i++) {
         shard_t *shard = &shards[i];
         pthread_mutex_lock(&shard->lock);

@@ -31,19 +31,26 @@ struct zm__span_shard {
 
 zm__sampled_t zm__sampled;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static shard_t shards[SHARDS];
+static shard_t shards[SHARDS] = {
+    [0 ... SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
 
 /* Of what follows. Who takes it may hold a shard's, but not the other way round. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static span_t *spans[MAX_SPANS];
 static size_t num_spans; /* that the range has */
 static size_t lowest;    /* below it all spans are in use */
+static bool reserved;    /* or tried to */
+
+void zm__sampled_locks(zm__lock_op_t *op)
+{
+    for (size_t i = 0; i < SHARDS; i++)
+        op(&shards[i].lock);
+    op(&lock);
+}
 
 static void reserve(void)
 {
-    for (size_t i = 0; i < SHARDS; i++)
-        pthread_mutex_init(&shards[i].lock, NULL);
     size_t size = MAX_SPANS * SPAN;
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / RLIMIT_SHARE < size)
@@ -62,7 +69,13 @@ static void reserve(void)
 
 bool zm__sampled_reserve(void)
 {
-    pthread_once(&once, reserve);
+    if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) > 0)
+        return true;
+    pthread_mutex_lock(&lock);
+    if (!reserved)
+        reserve();
+    reserved = true;
+    pthread_mutex_unlock(&lock);
     return zm__sampled.size > 0;
 }
 
@@ -203,9 +216,11 @@ unsigned char *zm__sampled_take(size_t n)
 {
     unsigned char *p = NULL;
     size_t count = (n + SPAN - 1) / SPAN;
+    if (!zm__sampled_reserve())
+        return NULL;
     zm__sampled_trim(true);
     pthread_mutex_lock(&lock);
-    if (zm__sampled_reserve() && count <= num_spans / 4) {
+    if (count <= num_spans / 4) {
         bool in_use = false;
         for (size_t i = num_spans - count; i < num_spans; i++)
             in_use = in_use || spans[i];
@@ -253,7 +268,7 @@ bool zm__sampled_trim(bool all)
 {
     bool any = false;
     if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) == 0)
-        return false; /* there are no shards yet */
+        return false; /* there are no spans yet */
     for (shard_t *shard = shards; shard < shards + SHARDS; shard++) {
         pthread_mutex_lock(&shard->lock);
         for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {

@@ -19,14 +19,15 @@ typedef struct site_shard {
     zm_site_t *buckets[BUCKETS];
 } site_shard_t;
 
-static site_shard_t site_shards[SHARDS];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static site_shard_t site_shards[SHARDS] = {
+    [0 ... SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
 static atomic_size_t num_sites, site_bytes;
 
-static void init_locks(void)
+void zm__site_locks(zm__lock_op_t *op)
 {
     for (size_t i = 0; i < SHARDS; i++)
-        pthread_mutex_init(&site_shards[i].lock, NULL);
+        op(&site_shards[i].lock);
 }
 
 typedef struct unwind {
@@ -102,7 +103,6 @@ FRAME zm_site_t *zm_site_of(const char *tag, size_t ntag, const uintptr_t *pcs, 
     uint64_t hash = hash_of(tag, ntag, pcs, npcs);
     site_shard_t *shard = &site_shards[hash % SHARDS];
     zm_site_t **bucket = &shard->buckets[hash / SHARDS % BUCKETS];
-    pthread_once(&once, init_locks);
     pthread_mutex_lock(&shard->lock);
     zm_site_t *s = *bucket;
     while (s && !site_is(s, hash, tag, ntag, pcs, npcs))
@@ -145,7 +145,6 @@ void zm_site_set_text(zm_site_t *site, const char *text, size_t n)
 
 void zm__site_each(void (*f)(const zm_site_t *site, void *arg), void *arg)
 {
-    pthread_once(&once, init_locks);
     for (size_t i = 0; i < SHARDS; i++) {
         pthread_mutex_lock(&site_shards[i].lock);
         for (size_t j = 0; j < BUCKETS; j++) {

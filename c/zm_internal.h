@@ -17,6 +17,21 @@
  *   site        a stack that allocated or freed, with its tag; see site.c
  *   record      what is known of a block, found by its address; see record.c
  *
+ * Locks, in their order: a thread that holds one takes only such as are named further on, and one
+ * at a time of those that a line names together. Only a fork takes them all (fork.c).
+ *   allocator_pool.c  the one of all pools
+ *   allocator.c       the one of the table by ref; then each Allocator's
+ *   leak_buffer.c     the one of all Buffers, under the leak tag
+ *   guard.c           the one of guarded blocks
+ *   leak.c            its shards', under the leak tag
+ *   profile.c         its shards'
+ *   site.c            its shards'
+ *   sampled.c         its shards'; then the one of the range
+ *   depot.c           each size class's
+ *   limit.c           the one to wait with
+ *   backend_<name>.c  jemalloc's lanes; then the locks of the allocator below us
+ * Any of them may be held while the backend is called, which calls nothing of ours.
+ *
  * Prototypes are grouped by the file that defines them.
  */
 #ifndef ZM_INTERNAL_H
@@ -43,6 +58,35 @@ static inline uint64_t zm__mix(uint64_t h)
     return h ^ (h >> 33);
 }
 
+/* ---- fork.c ------------------------------------------------------------------------------- */
+
+/* What is done with each of a file's locks: pthread_mutex_lock or pthread_mutex_unlock. */
+typedef int zm__lock_op_t(pthread_mutex_t *lock);
+
+/* Does it with all locks of the core, in their order. */
+void zm__fork_locks(zm__lock_op_t *op);
+
+/* Has every fork from now on take them; called once. False when out of memory. */
+bool zm__fork_register(void);
+
+/* Those of one file. A file without any under this build's tags does nothing. */
+void zm__pool_locks(zm__lock_op_t *op);
+void zm__refs_locks(zm__lock_op_t *op);
+void zm__allocator_locks(zm__lock_op_t *op);
+void zm__leak_buffer_locks(zm__lock_op_t *op);
+void zm__guard_locks(zm__lock_op_t *op);
+void zm__leak_locks(zm__lock_op_t *op);
+void zm__profile_locks(zm__lock_op_t *op);
+void zm__site_locks(zm__lock_op_t *op);
+void zm__sampled_locks(zm__lock_op_t *op);
+void zm__depot_locks(zm__lock_op_t *op);
+void zm__limit_locks(zm__lock_op_t *op);
+void zm__backend_locks(zm__lock_op_t *op);
+
+/* In the child of a fork, while all locks are held: forget the threads that are not there. */
+void zm__limit_child(void);
+void zm__guard_child(void);
+
 /* ---- backend_<name>.c -------------------------------------------------------------------- */
 
 /* A backend. Sizes are never 0 and never above ZM_MAX_SIZE; alignments are powers of two. */
@@ -60,7 +104,8 @@ typedef struct zm__backend {
     size_t (*usable_size)(const void *p); /* 0 where it cannot tell */
     int (*stats)(zm_memstats_t *out);     /* *out is zero on entry */
     int (*purge)(void);
-    int (*text)(char **text); /* the string comes from zm__meta_calloc */
+    int (*text)(char **text);         /* the string comes from zm__meta_calloc */
+    void (*locks)(zm__lock_op_t *op); /* as zm__depot_locks, for locks of that file's own */
 } zm__backend_t;
 
 extern const zm__backend_t zm__backend_libc;
@@ -91,7 +136,8 @@ size_t zm__class_size(unsigned cls);
 
 /* Charges n bytes, not 0, that are about to be taken from the system or a backend; false, nothing
  * being charged, where the limit does not allow it even when what the depot holds goes back. What
- * was not to be had after all, or is given back, is uncharged. No lock may be held.
+ * was not to be had after all, or is given back, is uncharged. No lock may be held but an
+ * Allocator's.
  */
 bool zm__charge(size_t n);
 void zm__uncharge(size_t n);
@@ -360,7 +406,6 @@ struct zm_allocator {
 
 /* Allocators that wait for their next use; see allocator_pool.c. */
 struct zm_allocator_pool {
-    pthread_mutex_t lock;
     zm_allocator_t *first;
     size_t len;
     size_t cap;
