@@ -71,8 +71,8 @@ void *zm_calloc(size_t n);
 void *zm_calloc_aligned(size_t n, size_t align);
 
 /* As zm_calloc_aligned (align 0: as zm_calloc), but says why not.
- * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or ZM_EBACKEND
- * and leaves *out as it was.
+ * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or what zm_init
+ * returns, and leaves *out as it was.
  */
 int zm_try_calloc(size_t n, size_t align, void **out);
 
@@ -157,7 +157,8 @@ void zm_wake_held(void);
 /* Chooses the backend: the one that the environment variable ZMEM_BACKEND names, or the first of
  * zm_backends where it is unset or empty. The first call of any function does it by itself; call
  * it to learn why allocating fails. The choice then holds as long as the process.
- * Returns ZM_OK or ZM_EBACKEND.
+ * Returns ZM_OK or ZM_EBACKEND; or ZM_ENOMEM, for as long as the process lives, where there was no
+ * memory to register what a fork needs. All functions then fail.
  */
 int zm_init(void);
 
@@ -167,6 +168,35 @@ const char *zm_backend(void);
 /* The backends compiled in, the default first, separated by commas; chooses none. Static storage.
  */
 const char *zm_backends(void);
+
+/* ---- Forks ----------------------------------------------------------------------------------
+ *
+ * After fork(2) parent and child both go on, also in a program with threads. The core waits until
+ * no thread is within it, and both find it whole (pthread_atfork; _Fork, vfork and clone pass that
+ * by: after those, a child may only exec or exit). The first call of any function arranges for it:
+ * call zm_init before there are threads. A program's own handlers may use zmem if they are
+ * registered after that, and no signal handler that forks may interrupt a call to zmem.
+ *
+ * The child has one thread, and a copy of all memory:
+ *   - Blocks, Allocators and Buffers in memory are its own. What another thread was in the middle
+ *     of changing, such as a Buffer that it had, or its cache or cursor, is as it was just then: the
+ *     child leaves that alone. Allocators and pools are whole.
+ *   - What other threads' caches held stays parked in the child: nobody drains it. Counters are out
+ *     by the calls that other threads had under way.
+ *   - No thread sleeps in zm_wait_held; one of the child's may. The limit and the rates hold on.
+ *   - jemalloc has no background thread there: what is freed goes back to the system as the child
+ *     allocates, or by zm_return_memory.
+ *   - Files are shared with the parent: of a Buffer in a file, and of a mapped file, one of the two
+ *     processes may write, grow or release it. Releasing cuts the file and ends its lock for both.
+ *
+ * Go: os/exec does not come here; between its fork and exec no code of zmem's runs. Where C code in
+ * a Go program forks, the child has no Go runtime. It may call the functions here from C and then
+ * exec or _exit, but never return to Go.
+ *
+ * Cost: all locks are taken, some 200, and one for each Allocator.
+ * Sanitizers: ThreadSanitizer dies of a thread that holds more than 64 locks, as one that forks
+ * does here, unless TSAN_OPTIONS has detect_deadlocks=0.
+ */
 
 /* ---- Caches: allocating from one thread at a time, at the price of a few instructions ---------
  */

@@ -15,8 +15,10 @@ static void blocks(forks_worker_t *w)
 {
     void *p[20];
     size_t n = rng_below(&w->rng, 3000);
-    for (size_t i = 0; i < LEN(p); i++)
-        CHECK(p[i] = zm_leak_calloc(n, 0, random_site(&w->rng)));
+    for (size_t i = 0; i < LEN(p); i++) {
+        p[i] = zm_leak_calloc(n, 0, random_site(&w->rng));
+        CHECK(p[i]);
+    }
     for (size_t i = 0; i < LEN(p); i++)
         CHECK(zm_leak_free(p[i], n, random_site(&w->rng), NULL) == ZM_OK);
 }
