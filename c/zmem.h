@@ -71,8 +71,8 @@ void *zm_calloc(size_t n);
 void *zm_calloc_aligned(size_t n, size_t align);
 
 /* As zm_calloc_aligned (align 0: as zm_calloc), but says why not.
- * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or what zm_init
- * returns, and leaves *out as it was.
+ * Returns ZM_OK and sets *out; or ZM_ENOMEM, ZM_ELIMIT (see zm_set_limit), ZM_EINVAL or what
+ * zm_init returns, and leaves *out as it was.
  */
 int zm_try_calloc(size_t n, size_t align, void **out);
 
@@ -179,8 +179,8 @@ const char *zm_backends(void);
  *
  * The child has one thread, and a copy of all memory:
  *   - Blocks, Allocators and Buffers in memory are its own. What another thread was in the middle
- *     of changing, such as a Buffer that it had, or its cache or cursor, is as it was just then: the
- *     child leaves that alone. Allocators and pools are whole.
+ *     of changing, such as a Buffer that it had, or its cache or cursor, is as it was just then:
+ * the child leaves that alone. Allocators and pools are whole.
  *   - What other threads' caches held stays parked in the child: nobody drains it. Counters are out
  *     by the calls that other threads had under way.
  *   - No thread sleeps in zm_wait_held; one of the child's may. The limit and the rates hold on.

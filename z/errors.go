@@ -56,7 +56,7 @@ func outOfMemory(n int) error {
 
 // mustInit panics unless a backend could be chosen.
 func mustInit() {
-	if c.Init() != c.OK {
+	if c.Init() == c.EBACKEND {
 		panic(fmt.Sprintf("z: ZMEM_BACKEND=%s: no such backend in this build, which has: %s",
 			os.Getenv("ZMEM_BACKEND"), strings.Join(Backends(), ", ")))
 	}
