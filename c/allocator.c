@@ -330,6 +330,7 @@ zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site)
         zm__meta_free(a);
         return NULL;
     }
+    set_grown(a, a->first);
     pthread_mutex_init(&a->lock, NULL);
     windows_end(a);
     zm__allocator_show(a);

@@ -142,7 +142,11 @@ static int grow_anon(zm_buffer_t *b, size_t size)
     size_t more = zm__map_round(size) - b->size;
     if (!zm__charge(more))
         return ZM_ELIMIT;
-    if (!grow_mapping(b, 0, b->size + more)) {
+    zm__record_t sample; /* the old address may be another's as soon as the mapping has moved */
+    bool sampled = zm__profile_take(b->data, &sample), grown = grow_mapping(b, 0, b->size + more);
+    if (sampled)
+        zm__profile_put(&sample, grown);
+    if (!grown) {
         zm__uncharge(more);
         return ZM_ENOMEM;
     }

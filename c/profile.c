@@ -158,6 +158,35 @@ bool zm__profile_forget(const void *p)
     return known;
 }
 
+bool zm__profile_take(const void *p, zm__record_t *out)
+{
+    if (atomic_load_explicit(&num_outside, memory_order_relaxed) == 0)
+        return false;
+    shard_t *shard = shard_of((uintptr_t)p);
+    pthread_mutex_lock(&shard->lock);
+    const zm__record_t *r = zm__record_find(&shard->records, (uintptr_t)p);
+    bool known = r && r->block;
+    if (known) {
+        *out = *r;
+        zm__record_remove(&shard->records, r);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return known;
+}
+
+void zm__profile_put(const zm__record_t *r, bool freed)
+{
+    shard_t *shard = shard_of(r->block);
+    pthread_mutex_lock(&shard->lock);
+    if (freed || !zm__record_add(&shard->records, *r)) {
+        count(r, -1);
+        atomic_fetch_sub(&num_outside, 1);
+        if (!freed)
+            atomic_fetch_add(&dropped, 1);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Whether a sample of n bytes is to be remembered; it is counted as dropped where it has no site.
  */
 static bool has_site(size_t n, uint64_t rate, const zm_site_t *site)

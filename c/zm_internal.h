@@ -536,6 +536,13 @@ double zm__chance(void);
 bool zm__profile_remember(const void *p, size_t n, uint64_t rate, zm_site_t *site);
 bool zm__profile_forget(const void *p);
 
+/* Takes the record of a mapping that may move into *out, its numbers staying in the profile; false
+ * where it has none. zm__profile_put ends that: the mapping was freed, or moved; or, not `freed`,
+ * it is where it was and has its record again.
+ */
+bool zm__profile_take(const void *p, zm__record_t *out);
+void zm__profile_put(const zm__record_t *r, bool freed);
+
 /* Frees a block for which zm__is_sampled holds. Returns false, and does nothing, where it is not
  * the start of a live one.
  */

@@ -299,8 +299,8 @@ uint64_t zm_allocator_size(zm_allocator_t *a);
 /* Bytes of all chunks. */
 uint64_t zm_allocator_allocated(zm_allocator_t *a);
 
-/* The chunk that was added last, *size being set to its bytes, for who keeps a profile; NULL and 0
- * where this was asked before, or the chunk is gone.
+/* The chunk that was added last, be it the first, *size being set to its bytes, for who keeps a
+ * profile; NULL and 0 where this was asked before, or the chunk is gone.
  */
 void *zm_allocator_grown(zm_allocator_t *a, size_t *size);
 

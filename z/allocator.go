@@ -86,6 +86,7 @@ func checkAlign(align int) {
 func register(core *c.Allocator, tag string) *Allocator {
 	a := allocatorOf(core, tag)
 	watchRelease(a, core, "Allocator (except by its Ref)", (*c.Allocator).Allocated)
+	a.sampleGrown(core) // its first chunk, before there is another
 	allocatorsMu.Lock()
 	defer allocatorsMu.Unlock()
 	allocators[a.Ref] = registered{core, tag, handleOf(a)}

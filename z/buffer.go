@@ -195,13 +195,17 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 	if k.Kind == c.BufferView {
 		return fmt.Errorf("z: Buffer.%s: a Buffer of NewBufferSlice is to be read: %w", method, ErrLimit)
 	}
+	if need+more <= k.Cap-k.Len {
+		return nil
+	}
 	var cause c.Cause
-	c.ProfileRemove(k.Data) // which may be somebody else's address as soon as it moves
 	err := k.Grow(need+more, &cause)
 	if err == c.ELIMIT && drainForLimit() {
 		err = k.Grow(need+more, &cause)
 	}
-	b.sample()
+	if err == c.OK {
+		b.sample() // C has forgotten what it had before
+	}
 	if err == c.ELIMIT && need+more > k.Max-min(k.Len, k.Max) {
 		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w, %d", method, n, k.Len,
 			ErrLimit, k.Max)
@@ -212,7 +216,7 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 	return b.failed(method, err, &cause)
 }
 
-// sample has the profile see the Buffer's memory, unless that is a file.
+// sample has the profile see the Buffer's memory, which is new, unless that is a file.
 func (b *Buffer) sample() {
 	if k := b.ctl; k.Kind == c.BufferHeap || k.Kind == c.BufferAnon {
 		sampleAdded(k.Data, k.Size, b.tag)
@@ -249,6 +253,9 @@ func (b *Buffer) scratch(method string, n int) ([]byte, func(), error) {
 	p, err := k.Scratch(uintptr(n), &cause)
 	if err != c.OK {
 		return nil, nil, b.failed(method, err, &cause)
+	}
+	if k == nil || k.Kind < c.BufferTmp {
+		sampleAdded(p, uintptr(n), b.tag)
 	}
 	return bytesAt(p, n), func() { k.ScratchFree(p, uintptr(n)) }, nil
 }

@@ -45,6 +45,10 @@ func ProfileRate() int { return int(getProfileRate()) }
 // Its sample types are those of Go's own heap profile: inuse_space (the default), inuse_objects,
 // alloc_space and alloc_objects, in bytes and blocks since the program started.
 //
+// A Buffer that grows counts as an allocation of all of its new size, and as a free of its old one
+// (under the leak tag as one of what it grew by); what it has in files is not in the profile. Neither are a
+// Buffer, the scratch memory of a sort and a chunk of an Allocator as long as they are 64 KiB or less.
+//
 // The numbers are estimates from samples (see SetProfileRate), unbiased, and the better the more
 // there is: what adds up to less than the rate may be missing. Comments in the profile, which
 // `go tool pprof -comments` shows, say what the profile itself takes and whether it had to drop

@@ -75,6 +75,7 @@ static char path[sizeof dir + 8];
 static zm_buffer_t *buffer; /* what an operation works on, or makes */
 static void *scratch;
 static zm_cause_t cause;
+static zm_site_t *site; /* whose sample the memory of `buffer` is, where it has one */
 
 enum { MORE_IF_COPIED = 100 };
 
@@ -107,6 +108,7 @@ static void begin_heap(void)
 static void begin_mapped(void)
 {
     buffer = zm_buffer_new(MAP_FROM);
+    zm_profile_add(buffer->data, buffer->size, 1, site);
     fill(buffer, MAP_FROM - 8);
 }
 
@@ -315,6 +317,7 @@ typedef struct world {
     blkcnt_t blocks;
     uint64_t sum; /* of what is in it */
     zm_buffer_t block;
+    int64_t sampled[4]; /* what the profile has of the site */
 } world_t;
 
 /* A sum over all that is in the file. */
@@ -346,6 +349,9 @@ static world_t look(void)
     if (buffer)
         w.block = *buffer;
     w.block.named = 0; /* a copy that has got its name keeps it until the next try */
+    const int64_t sampled[] = {site->alloc_bytes, site->alloc_objects, site->live_bytes,
+                               site->live_objects};
+    memcpy(w.sampled, sampled, sizeof sampled);
     return w;
 }
 
@@ -393,6 +399,7 @@ static size_t run_with_failures(const operation_t *op, void (*arm)(size_t k), bo
         int opened = op->more == MORE_IF_COPIED ? copied : op->more;
         assert_int_equal(open_files(), before.files + opened);
         op->end();
+        assert_int_equal(site->live_bytes, 0);
         assert_counts(0, 0);
         assert_null(fault_misuse());
     }
@@ -489,7 +496,9 @@ static int make_dir(void **state)
     if (!mkdtemp(dir))
         return -1;
     snprintf(path, sizeof path, "%s/buffer", dir);
-    return 0;
+    const uintptr_t pc = 1;
+    site = zm_site_of("buffer", 6, &pc, 1);
+    return site ? 0 : -1;
 }
 
 static int remove_dir(void **state)
