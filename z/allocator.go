@@ -19,8 +19,9 @@ import (
 // Any number of goroutines may allocate from one Allocator at once; Reset, TrimTo and Release need
 // it to themselves, without an allocation under way, or a use of what they free. An Allocator must
 // not be copied. A nil *Allocator allocates from the Go heap, where the collector frees what is no
-// longer in use, and its Reset, TrimTo and Release do nothing. Any other use of one after its
-// Release panics with "z: Allocator: use after Release", except for String.
+// longer in use, and its Reset, TrimTo and Release do nothing. Any use of one after its Release, or of
+// one that NewAllocator did not make, panics with the call's name, as in "z: Allocator.Reset: use after
+// Release, or before NewAllocator"; except for String, and Release.
 //
 // Chunks count in NumAllocBytes. Under the leak tag, Leaks names who made an Allocator that was not
 // released, and says whether anybody still has it.
@@ -57,7 +58,7 @@ type registered struct {
 // memory.
 func NewAllocator(sz int, tag ...string) *Allocator {
 	name := tagOf(tag)
-	checkSize(sz, math.MaxInt)
+	checkSize("NewAllocator", sz, math.MaxInt)
 	core := newAllocator(nil, uintptr(sz), name)
 	if core == nil {
 		panic(outOfMemory(sz))
@@ -65,20 +66,19 @@ func NewAllocator(sz int, tag ...string) *Allocator {
 	return register(core, name)
 }
 
-// checkSize panics where no Allocator can be asked for n bytes, at most max.
-func checkSize(n, max int) {
+// checkSize panics where no call can be asked for n bytes, at most max.
+func checkSize(call string, n, max int) {
 	if n < 0 {
-		panic(fmt.Sprintf("z: Allocator: negative size %d", n))
+		panic(fmt.Sprintf("z: %s: negative size %d", call, n))
 	}
 	if n > max {
-		panic(fmt.Sprintf("z: Allocator: size %d is more than %d", n, max))
+		panic(fmt.Sprintf("z: %s: size %d is more than %d", call, n, max))
 	}
 }
 
-func checkAlign(align int) {
+func checkAlign(f call, align int) {
 	if align <= 0 || align > c.MaxAlign || align&(align-1) != 0 {
-		panic(fmt.Sprintf("z: Allocator: alignment %d is not a power of two up to %d",
-			align, c.MaxAlign))
+		panic(fmt.Sprintf("z: %s: alignment %d is not a power of two up to %d", f, align, c.MaxAlign))
 	}
 }
 
@@ -130,22 +130,23 @@ func Allocators() string {
 //
 // Allocate panics where n is negative or above MaxAlloc and, with an error that is ErrOutOfMemory,
 // where there is no memory; what was allocated stays, and the Allocator can be used on.
-//
+func (a *Allocator) Allocate(n int) []byte { return a.allocate(allocatorAllocate, n) }
+
 //go:nosplit
 //go:noinline
-func (a *Allocator) Allocate(n int) []byte {
+func (a *Allocator) allocate(f call, n int) []byte {
 	block := stackBlock()
 	if a != nil && uint(n-1) < c.WindowMaxAlloc {
 		if p, ok := a.windows.take(uintptr(n), block); ok {
 			return bytesWithin(p, n)
 		}
 	}
-	return bytesAt(a.allocateRest(n, 8, block), n)
+	return bytesAt(a.allocateRest(f, n, 8, block), n)
 }
 
 // AllocateAligned is Allocate, which aligns to 8 bytes and clears as well. The name is kept for
 // programs written for packages in which the two differ.
-func (a *Allocator) AllocateAligned(n int) []byte { return a.Allocate(n) }
+func (a *Allocator) AllocateAligned(n int) []byte { return a.allocate(allocatorAllocateAligned, n) }
 
 // AllocateAlign is Allocate with the first byte at a multiple of align bytes, a power of two up to
 // 2^30: 64 for a cache line, 4096 for a page. It panics where align is anything else.
@@ -159,12 +160,12 @@ func (a *Allocator) AllocateAlign(n, align int) []byte {
 			return bytesWithin(p, n)
 		}
 	}
-	return bytesAt(a.allocateRest(n, align, block), n)
+	return bytesAt(a.allocateRest(allocatorAllocateAlign, n, align, block), n)
 }
 
 // Copy is Allocate(len(b)) with b copied in.
 func (a *Allocator) Copy(b []byte) []byte {
-	out := a.Allocate(len(b))
+	out := a.allocate(allocatorCopy, len(b))
 	copy(out, b)
 	return out
 }
@@ -181,14 +182,14 @@ var none uint64
 // allocateRest allocates what the window of a block of stack cannot, or not any more.
 //
 //go:noinline
-func (a *Allocator) allocateRest(n, align int, block uintptr) unsafe.Pointer {
-	checkAlign(align)
+func (a *Allocator) allocateRest(f call, n, align int, block uintptr) unsafe.Pointer {
+	checkAlign(f, align)
 	align = max(align, 8)
 	if a == nil {
-		return heapAllocate(n, align)
+		return heapAllocate(f, n, align)
 	}
-	core := a.mustCore()
-	checkSize(n, maxAlloc)
+	core := a.mustCore(f.String())
+	checkSize(f.String(), n, maxAlloc)
 	if n == 0 {
 		return unsafe.Pointer(&none)
 	}
@@ -227,8 +228,8 @@ func (a *Allocator) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
 }
 
 // heapAllocate is what a nil Allocator does: n bytes of the Go heap, aligned.
-func heapAllocate(n, align int) unsafe.Pointer {
-	checkSize(n, MaxArrayLen)
+func heapAllocate(f call, n, align int) unsafe.Pointer {
+	checkSize(f.String(), n, maxAlloc)
 	if n == 0 {
 		return unsafe.Pointer(&none)
 	}
@@ -236,11 +237,11 @@ func heapAllocate(n, align int) unsafe.Pointer {
 	return unsafe.Add(p, padding(p, uintptr(align)))
 }
 
-// mustCore is the C side of an Allocator that was not released.
-func (a *Allocator) mustCore() *c.Allocator {
+// mustCore is the C side of an Allocator that was not released, for a call.
+func (a *Allocator) mustCore(call string) *c.Allocator {
 	core := (*c.Allocator)(atomic.LoadPointer(&a.core))
 	if core == nil {
-		panic("z: Allocator: use after Release")
+		panic("z: " + call + ": use after Release, or before NewAllocator")
 	}
 	return core
 }
@@ -252,7 +253,7 @@ func (a *Allocator) Size() int {
 	if a == nil {
 		return 0
 	}
-	size, left := a.mustCore().Size(), a.windows.left()
+	size, left := a.mustCore("Allocator.Size").Size(), a.windows.left()
 	return int(size - min(left, size)) // while others allocate, the one may be older than the other
 }
 
@@ -261,14 +262,14 @@ func (a *Allocator) Allocated() uint64 {
 	if a == nil {
 		return 0
 	}
-	return a.mustCore().Allocated()
+	return a.mustCore("Allocator.Allocated").Allocated()
 }
 
 // Reset ends the life of all that was allocated and keeps the chunks for what comes. Nothing is
 // cleared now: what had been handed out is cleared when it is handed out again. Cursors stay open.
 func (a *Allocator) Reset() {
 	if a != nil {
-		a.mustCore().Reset()
+		a.mustCore("Allocator.Reset").Reset()
 		a.endWindows(0)
 	}
 }
@@ -276,9 +277,9 @@ func (a *Allocator) Reset() {
 // TrimTo frees chunks, from the last one on, until they have at most max bytes, which may be none
 // of them; what was allocated from those freed is gone. The Allocator grows again when it needs to.
 func (a *Allocator) TrimTo(max int) {
-	checkSize(max, math.MaxInt)
+	checkSize("Allocator.TrimTo", max, math.MaxInt)
 	if a != nil {
-		a.mustCore().Trim(uintptr(max))
+		a.mustCore("Allocator.TrimTo").Trim(uintptr(max))
 		a.endWindows(0)
 	}
 }

@@ -24,7 +24,7 @@ type AllocatorPool struct {
 // memory.
 func NewAllocatorPool(max int) *AllocatorPool {
 	if max < 0 {
-		panic(fmt.Sprintf("z: AllocatorPool: negative size %d", max))
+		panic(fmt.Sprintf("z: NewAllocatorPool: negative size %d", max))
 	}
 	core := c.NewAllocatorPool(uintptr(max))
 	if core == nil {
@@ -52,7 +52,7 @@ func (s *poolSentinel) afterGC() {
 // Release.
 func (p *AllocatorPool) Get(sz int, tag ...string) *Allocator {
 	name := tagOf(tag)
-	checkSize(sz, math.MaxInt)
+	checkSize("AllocatorPool.Get", sz, math.MaxInt)
 	core := newAllocator(p.take(), uintptr(sz), name)
 	if core == nil {
 		panic(outOfMemory(sz))

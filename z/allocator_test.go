@@ -101,8 +101,8 @@ func TestAllocator_AllocateAlign(t *testing.T) {
 		a.Reset()
 	}
 	for _, align := range []int{0, -1, 3, 24, 1 << 31, math.MinInt} {
-		wantPanic(t, func() { a.AllocateAlign(8, align) }, "z: Allocator: alignment", fmt.Sprint(align))
-		wantPanic(t, func() { k.AllocateAlign(8, align) }, "z: Allocator: alignment", fmt.Sprint(align))
+		wantPanic(t, func() { a.AllocateAlign(8, align) }, "z: Allocator.AllocateAlign: alignment", fmt.Sprint(align))
+		wantPanic(t, func() { k.AllocateAlign(8, align) }, "z: Cursor.AllocateAlign: alignment", fmt.Sprint(align))
 	}
 }
 
@@ -112,17 +112,27 @@ func TestAllocator_BadSizes(t *testing.T) {
 	k := a.Cursor()
 	var heap *z.Allocator
 	for _, n := range []int{-1, -7, -8, -16, -1 << 20, math.MinInt, math.MinInt + 1} {
-		text := fmt.Sprintf("negative size %d", n)
-		for _, f := range []func(){
-			func() { a.Allocate(n) }, func() { a.AllocateAligned(n) }, func() { a.AllocateAlign(n, 64) },
-			func() { k.Allocate(n) }, func() { k.AllocateAligned(n) }, func() { k.AllocateAlign(n, 64) },
-			func() { heap.Allocate(n) }, func() { heap.AllocateAlign(n, 64) }, func() { heap.Cursor().Allocate(n) },
-			func() { z.NewAllocator(n) }, func() { a.TrimTo(n) },
-			func() { (*z.AllocatorPool)(nil).Get(n) },
+		text := fmt.Sprintf(": negative size %d", n)
+		for _, f := range []struct {
+			name string
+			call func()
+		}{
+			{"Allocator.Allocate", func() { a.Allocate(n) }},
+			{"Allocator.AllocateAligned", func() { a.AllocateAligned(n) }},
+			{"Allocator.AllocateAlign", func() { a.AllocateAlign(n, 64) }},
+			{"Cursor.Allocate", func() { k.Allocate(n) }},
+			{"Cursor.AllocateAligned", func() { k.AllocateAligned(n) }},
+			{"Cursor.AllocateAlign", func() { k.AllocateAlign(n, 64) }},
+			{"Allocator.Allocate", func() { heap.Allocate(n) }},
+			{"Allocator.AllocateAlign", func() { heap.AllocateAlign(n, 64) }},
+			{"Cursor.Allocate", func() { heap.Cursor().Allocate(n) }},
+			{"NewAllocator", func() { z.NewAllocator(n) }},
+			{"Allocator.TrimTo", func() { a.TrimTo(n) }},
+			{"AllocatorPool.Get", func() { (*z.AllocatorPool)(nil).Get(n) }},
+			{"NewAllocatorPool", func() { z.NewAllocatorPool(n) }},
 		} {
-			wantPanic(t, f, "z: Allocator: "+text)
+			wantPanic(t, f.call, "z: "+f.name+text)
 		}
-		wantPanic(t, func() { z.NewAllocatorPool(n) }, "z: AllocatorPool: "+text)
 	}
 	for _, n := range []int{1<<30 + 1, math.MaxInt - 8, math.MaxInt} {
 		for _, f := range []func(){
@@ -221,7 +231,7 @@ func TestAllocator_Nil(t *testing.T) {
 	a.Release()
 	k.Close()
 	k.Close()
-	wantPanic(t, func() { k.Allocate(1) }, "z: Cursor: use after Close")
+	wantPanic(t, func() { k.Allocate(1) }, "z: Cursor.Allocate: use after Close")
 	wantLive(t, start)
 }
 
@@ -234,38 +244,42 @@ func TestAllocator_Release(t *testing.T) {
 	closed.Close()
 	closed.Close()
 	for range 3 {
-		wantPanic(t, func() { closed.Allocate(1) }, "z: Cursor: use after Close")
-		wantPanic(t, func() { closed.Allocate(0) }, "z: Cursor: use after Close")
+		wantPanic(t, func() { closed.Allocate(1) }, "z: Cursor.Allocate: use after Close")
+		wantPanic(t, func() { closed.Allocate(0) }, "z: Cursor.Allocate: use after Close")
 	}
 	a.Allocate(100)
 	a.Release()
 	wantLive(t, start)
 	a.Release()
 	wantLive(t, start)
-	for name, f := range map[string]func(){
-		"Allocate":        func() { a.Allocate(16) },
-		"Allocate(0)":     func() { a.Allocate(0) },
-		"Allocate(1 MiB)": func() { a.Allocate(1 << 20) },
-		"AllocateAligned": func() { a.AllocateAligned(16) },
-		"AllocateAlign":   func() { a.AllocateAlign(16, 64) },
-		"Copy":            func() { a.Copy([]byte{1}) },
-		"New":             func() { z.New[int](a) },
-		"NewUnchecked":    func() { z.NewUnchecked[int](a) },
-		"MakeSlice":       func() { z.MakeSlice[int](a, 1, 1) },
-		"CloneString":     func() { z.CloneString(a, "x") },
-		"Size":            func() { a.Size() },
-		"Allocated":       func() { a.Allocated() },
-		"Reset":           a.Reset,
-		"TrimTo":          func() { a.TrimTo(0) },
-		"Cursor":          func() { a.Cursor() },
-		"Cursor.Allocate": func() { k.Allocate(16) },
-		"Cursor.Copy":     func() { k.Copy(nil) },
-		"Cursor.Aligned":  func() { k.AllocateAligned(16) },
-		"NewIn":           func() { z.NewIn[int](k) },
+	for _, f := range []struct {
+		name string
+		call func()
+	}{
+		{"Allocator.Allocate", func() { a.Allocate(16) }},
+		{"Allocator.Allocate", func() { a.Allocate(0) }},
+		{"Allocator.Allocate", func() { a.Allocate(1 << 20) }},
+		{"Allocator.AllocateAligned", func() { a.AllocateAligned(16) }},
+		{"Allocator.AllocateAlign", func() { a.AllocateAlign(16, 64) }},
+		{"Allocator.Copy", func() { a.Copy([]byte{1}) }},
+		{"New", func() { z.New[int](a) }},
+		{"NewUnchecked", func() { z.NewUnchecked[int](a) }},
+		{"MakeSlice", func() { z.MakeSlice[int](a, 1, 1) }},
+		{"CloneString", func() { z.CloneString(a, "x") }},
+		{"Allocator.Size", func() { a.Size() }},
+		{"Allocator.Allocated", func() { a.Allocated() }},
+		{"Allocator.Reset", a.Reset},
+		{"Allocator.TrimTo", func() { a.TrimTo(0) }},
+		{"Allocator.Cursor", func() { a.Cursor() }},
+		{"Cursor.Allocate", func() { k.Allocate(16) }},
+		{"Cursor.Copy", func() { k.Copy(nil) }},
+		{"Cursor.AllocateAligned", func() { k.AllocateAligned(16) }},
+		{"NewIn", func() { z.NewIn[int](k) }},
+		{"MakeSliceIn", func() { z.MakeSliceIn[int](k, 1, 1) }},
 	} {
 		for range 3 {
-			if v := panicOf(f); v != "z: Allocator: use after Release" {
-				t.Errorf("%s after Release: %v", name, v)
+			if v := panicOf(f.call); v != "z: "+f.name+": use after Release, or before NewAllocator" {
+				t.Errorf("%s after Release: %v", f.name, v)
 			}
 		}
 	}

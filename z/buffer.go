@@ -32,8 +32,9 @@ import (
 //
 // Methods that return no error panic where there is no memory, a limit is reached or the disk is
 // full, with the error that TryGrow would have returned; the Buffer is as it was then. They also
-// panic, as do all but Release, on a Buffer that was released, and where n is negative or an offset
-// is not in the Buffer.
+// panic, as do all but Release, on a Buffer that was released, on nil and on a Buffer{}, and where n
+// is negative or an offset is not in the Buffer. Each panic names the call, as in "z: Buffer.Grow: use
+// after Release, or before NewBuffer".
 type Buffer struct {
 	ctl  *c.Buffer // in C memory, but for a view; nil before it is made and after Release
 	path string    // of its file or of the folder for temporary ones, for errors
@@ -123,11 +124,10 @@ func (b *Buffer) TryGrow(n int) error { return b.grow("TryGrow", n, 0) }
 
 // Allocate appends n bytes and returns them, to be written to. They are not aligned.
 func (b *Buffer) Allocate(n int) []byte {
-	k := b.ctl
-	if k == nil || uintptr(n) >= k.Cap-k.Len {
+	if b == nil || b.ctl == nil || uintptr(n) >= b.ctl.Cap-b.ctl.Len {
 		must(b.grow("Allocate", n, 0))
-		k = b.ctl
 	}
+	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(n)
 	return bytesAt(at(k.Data, off), n)
@@ -135,14 +135,30 @@ func (b *Buffer) Allocate(n int) []byte {
 
 // AllocateOffset appends n bytes and returns the offset of the first.
 func (b *Buffer) AllocateOffset(n int) int {
-	k := b.ctl
-	if k == nil || uintptr(n) >= k.Cap-k.Len {
+	if b == nil || b.ctl == nil || uintptr(n) >= b.ctl.Cap-b.ctl.Len {
 		must(b.grow("AllocateOffset", n, 0))
-		k = b.ctl
 	}
+	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(n)
 	return int(off)
+}
+
+// TryAllocate is Allocate, except that it returns nil and the error of TryGrow where there is no room.
+func (b *Buffer) TryAllocate(n int) ([]byte, error) {
+	if err := b.grow("TryAllocate", n, 0); err != nil {
+		return nil, err
+	}
+	return b.Allocate(n), nil
+}
+
+// TryAllocateOffset is AllocateOffset, except that it returns 0, which is no offset of bytes that were
+// appended, and the error of TryGrow where there is no room.
+func (b *Buffer) TryAllocateOffset(n int) (int, error) {
+	if err := b.grow("TryAllocateOffset", n, 0); err != nil {
+		return 0, err
+	}
+	return b.AllocateOffset(n), nil
 }
 
 // Reset empties the Buffer, which keeps its memory; what is appended next goes where the first
@@ -176,7 +192,7 @@ func (b *Buffer) Release() error {
 
 // use is the control block for the method of that name, unless the Buffer was released.
 func (b *Buffer) use(method string) *c.Buffer {
-	if b.ctl == nil {
+	if b == nil || b.ctl == nil {
 		unusable(method)
 	}
 	return b.ctl

@@ -95,23 +95,27 @@ func checkPath(call, path string) error {
 // NewBufferTmp makes it, rather than grow past threshold bytes, and returns the Buffer. 0 turns
 // that off. It panics on a Buffer that is in a file already or comes from NewBufferSlice.
 func (b *Buffer) WithAutoMmap(threshold int, dir string) *Buffer {
-	k := b.use("WithAutoMmap")
-	n := size("Buffer.WithAutoMmap", threshold)
+	return b.spill("WithAutoMmap", threshold, dir)
+}
+
+func (b *Buffer) spill(method string, threshold int, dir string) *Buffer {
+	k := b.use(method)
+	n := size("Buffer."+method, threshold)
 	if n == 0 {
 		n = math.MaxUint
 	}
 	dir = orTmpDir(dir)
-	must(checkPath("Buffer.WithAutoMmap", dir))
+	must(checkPath("Buffer."+method, dir))
 	if k.Kind != c.BufferHeap && k.Kind != c.BufferAnon {
-		panic("z: Buffer.WithAutoMmap: the Buffer is not in memory of its own")
+		panic("z: Buffer." + method + ": the Buffer is not in memory of its own")
 	}
 	b.path = dir
-	must(b.failed("WithAutoMmap", k.SetSpill(n, dir), nil))
+	must(b.failed(method, k.SetSpill(n, dir), nil))
 	return b
 }
 
 // AutoMmapAfter is WithAutoMmap in the folder for temporary files.
-func (b *Buffer) AutoMmapAfter(size int) *Buffer { return b.WithAutoMmap(size, "") }
+func (b *Buffer) AutoMmapAfter(size int) *Buffer { return b.spill("AutoMmapAfter", size, "") }
 
 // Sync writes a Buffer of NewBufferPersistent to disk and commits what it holds: opened again, it
 // has at least that. The name of a new file is on disk once its folder is synced, too. For other

@@ -15,13 +15,12 @@ var (
 
 // Write appends p. It appends all of it or, where it returns an error (see TryGrow), nothing.
 func (b *Buffer) Write(p []byte) (int, error) {
-	k := b.ctl
-	if k == nil || uintptr(len(p)) >= k.Cap-k.Len {
+	if b == nil || b.ctl == nil || uintptr(len(p)) >= b.ctl.Cap-b.ctl.Len {
 		if err := b.grow("Write", len(p), 0); err != nil {
 			return 0, err
 		}
-		k = b.ctl
 	}
+	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(len(p))
 	copy(bytesAt(at(k.Data, off), len(p)), p)
@@ -30,13 +29,12 @@ func (b *Buffer) Write(p []byte) (int, error) {
 
 // WriteString is Write of the bytes of s.
 func (b *Buffer) WriteString(s string) (int, error) {
-	k := b.ctl
-	if k == nil || uintptr(len(s)) >= k.Cap-k.Len {
+	if b == nil || b.ctl == nil || uintptr(len(s)) >= b.ctl.Cap-b.ctl.Len {
 		if err := b.grow("WriteString", len(s), 0); err != nil {
 			return 0, err
 		}
-		k = b.ctl
 	}
+	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(len(s))
 	copy(bytesAt(at(k.Data, off), len(s)), s)
@@ -45,13 +43,12 @@ func (b *Buffer) WriteString(s string) (int, error) {
 
 // WriteByte appends one byte, with the error of Write.
 func (b *Buffer) WriteByte(v byte) error {
-	k := b.ctl
-	if k == nil || k.Cap == k.Len {
+	if b == nil || b.ctl == nil || b.ctl.Cap == b.ctl.Len {
 		if err := b.grow("WriteByte", 1, 0); err != nil {
 			return err
 		}
-		k = b.ctl
 	}
+	k := b.ctl
 	bytesAt(at(k.Data, k.Len), 1)[0] = v
 	k.Len++
 	return nil
@@ -61,6 +58,9 @@ func (b *Buffer) WriteByte(v byte) error {
 // number of bytes, and the error of r or that of Write; what was read before stays in the Buffer.
 func (b *Buffer) ReadFrom(r io.Reader) (int64, error) {
 	b.use("ReadFrom")
+	if r == nil {
+		panic("z: Buffer.ReadFrom: nil Reader")
+	}
 	var total int64
 	for {
 		if k := b.ctl; k.Cap == k.Len {
@@ -88,6 +88,10 @@ func (b *Buffer) ReadFrom(r io.Reader) (int64, error) {
 
 // WriteTo writes Bytes to w and keeps them. It returns w's count and error.
 func (b *Buffer) WriteTo(w io.Writer) (int64, error) {
+	b.use("WriteTo")
+	if w == nil {
+		panic("z: Buffer.WriteTo: nil Writer")
+	}
 	bytes := b.Bytes()
 	n, err := w.Write(bytes)
 	if err == nil && n < len(bytes) {

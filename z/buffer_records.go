@@ -9,11 +9,24 @@ import (
 
 // SliceAllocate appends a record of n bytes and returns them, to be written to. n may be 0.
 func (b *Buffer) SliceAllocate(n int) []byte {
-	k := b.ctl
-	if k == nil || n < 0 || uintptr(n)+frame >= k.Cap-k.Len {
+	if b == nil || b.ctl == nil || n < 0 || uintptr(n)+frame >= b.ctl.Cap-b.ctl.Len {
 		must(b.grow("SliceAllocate", n, frame))
-		k = b.ctl
 	}
+	return b.addRecord(n)
+}
+
+// TrySliceAllocate is SliceAllocate, except that it returns nil and the error of TryGrow where there is
+// no room.
+func (b *Buffer) TrySliceAllocate(n int) ([]byte, error) {
+	if err := b.grow("TrySliceAllocate", n, frame); err != nil {
+		return nil, err
+	}
+	return b.addRecord(n), nil
+}
+
+// addRecord appends a record of n bytes for which there is room.
+func (b *Buffer) addRecord(n int) []byte {
+	k := b.ctl
 	p := at(k.Data, k.Len)
 	k.Len += uintptr(n) + frame
 	putLE64(p, uint64(n))
@@ -21,7 +34,22 @@ func (b *Buffer) SliceAllocate(n int) []byte {
 }
 
 // WriteSlice appends a record with the bytes of s.
-func (b *Buffer) WriteSlice(s []byte) { copy(b.SliceAllocate(len(s)), s) }
+func (b *Buffer) WriteSlice(s []byte) {
+	if b == nil || b.ctl == nil || uintptr(len(s))+frame >= b.ctl.Cap-b.ctl.Len {
+		must(b.grow("WriteSlice", len(s), frame))
+	}
+	copy(b.addRecord(len(s)), s)
+}
+
+// TryWriteSlice is WriteSlice, except that it appends nothing and returns the error of TryGrow where
+// there is no room.
+func (b *Buffer) TryWriteSlice(s []byte) error {
+	if err := b.grow("TryWriteSlice", len(s), frame); err != nil {
+		return err
+	}
+	copy(b.addRecord(len(s)), s)
+	return nil
+}
 
 // Slice returns the record at offset and the offset of the next one, which is -1 after the last. At
 // the end of the Buffer, and beyond, there is no record: Slice returns nil and -1. It panics where
@@ -33,7 +61,7 @@ func (b *Buffer) Slice(offset int) (record []byte, next int) {
 		return nil, -1
 	}
 	if off < k.Start || off > k.Len || !isRecord(k, off) {
-		panic(noRecord(off))
+		panic(noRecord("Slice", off))
 	}
 	record = recordAt(k.Data, int(off))
 	end := off + frame + uintptr(len(record))
@@ -51,15 +79,17 @@ func isRecord(k *c.Buffer, off uintptr) bool {
 }
 
 //go:noinline
-func noRecord(off uintptr) string {
-	return fmt.Sprintf("z: Buffer: no record at offset %d", int(off))
+func noRecord(method string, off uintptr) string {
+	return fmt.Sprintf("z: Buffer.%s: no record at offset %d", method, int(off))
 }
 
 // SliceIterate calls f with each record in turn, empty ones too, until it returns an error, which
 // SliceIterate returns. Records that f appends are visited as well.
 func (b *Buffer) SliceIterate(f func(record []byte) error) error {
-	b.use("SliceIterate")
-	return untilError(b.Records(), f)
+	if f == nil && b != nil && b.ctl != nil {
+		panic("z: Buffer.SliceIterate: nil function")
+	}
+	return untilError(b.records("SliceIterate"), f)
 }
 
 // untilError is apart from SliceIterate, as a call of what is a parameter costs the compiler's
@@ -75,19 +105,21 @@ func untilError(records iter.Seq[[]byte], f func([]byte) error) (err error) {
 // SliceOffsets returns the offset of each record, in Go memory; none for an empty Buffer.
 func (b *Buffer) SliceOffsets() []int {
 	var offsets []int
-	for off := range b.All() {
+	for off := range b.all("SliceOffsets") {
 		offsets = append(offsets, off)
 	}
 	return offsets
 }
 
 // All iterates over the records and their offsets. Those that the loop appends are visited as well.
-func (b *Buffer) All() iter.Seq2[int, []byte] {
+func (b *Buffer) All() iter.Seq2[int, []byte] { return b.all("All") }
+
+func (b *Buffer) all(method string) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		k := b.use("All")
-		for off := k.Start; off < k.Len; k = b.use("All") {
+		k := b.use(method)
+		for off := k.Start; off < k.Len; k = b.use(method) {
 			if !isRecord(k, off) {
-				panic(noRecord(off))
+				panic(noRecord(method, off))
 			}
 			record := recordAt(k.Data, int(off))
 			at := int(off)
@@ -100,9 +132,11 @@ func (b *Buffer) All() iter.Seq2[int, []byte] {
 }
 
 // Records iterates over the records, as All does.
-func (b *Buffer) Records() iter.Seq[[]byte] {
+func (b *Buffer) Records() iter.Seq[[]byte] { return b.records("Records") }
+
+func (b *Buffer) records(method string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for _, record := range b.All() {
+		for _, record := range b.all(method) {
 			if !yield(record) {
 				return
 			}

@@ -133,6 +133,9 @@ func (r *sorting) byKey(key c.SortKey, off int) error {
 }
 
 func (r *sorting) byFunc(less LessFunc, workers int) error {
+	if less == nil {
+		panic(fmt.Sprintf("z: Buffer.%s: nil LessFunc", r.method))
+	}
 	n := len(r.records)
 	last := r.lastApart()
 	return r.with(max(sortScratch(n, workers), sortScratch(last, workers)), func(scratch []byte) error {

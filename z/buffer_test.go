@@ -240,7 +240,7 @@ func TestBuffer_NoRecord(t *testing.T) {
 	defer b.Release()
 	b.SliceAllocate(3)
 	for _, off := range []int{-1, -8, math.MinInt, 0, 1, 7, 12, 18} { // 18: the last byte
-		wantPanic(t, func() { b.Slice(off) }, "z: Buffer: no record at offset", fmt.Sprint(off))
+		wantPanic(t, func() { b.Slice(off) }, "z: Buffer.Slice: no record at offset", fmt.Sprint(off))
 	}
 	for _, off := range []int{19, 20, 1000, math.MaxInt} {
 		if record, next := b.Slice(off); record != nil || next != -1 {
@@ -456,7 +456,7 @@ func TestBuffer_Released(t *testing.T) {
 			"WriteByte": func() { b.WriteByte(1) }, "Grow": func() { b.Grow(1) },
 			"TryGrow": func() { b.TryGrow(1) }, "Allocate": func() { b.Allocate(0) },
 			"AllocateOffset": func() { b.AllocateOffset(0) }, "SliceAllocate": func() { b.SliceAllocate(0) },
-			"Slice": func() { b.Slice(8) }, "All": func() { b.SliceOffsets() },
+			"Slice": func() { b.Slice(8) }, "SliceOffsets": func() { b.SliceOffsets() },
 			"SliceIterate": func() { b.SliceIterate(nil) }, "Bytes": func() { b.Bytes() },
 			"Data": func() { b.Data(0) }, "LenNoPadding": func() { b.LenNoPadding() },
 			"LenWithPadding": func() { b.LenWithPadding() }, "StartOffset": func() { b.StartOffset() },

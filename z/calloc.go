@@ -50,18 +50,35 @@ func CallocAligned(n, align int, tag ...string) []byte {
 	return bytesAt(mustBlock(allocAligned(n, align, tag)), n)
 }
 
-// call is a function of this file, for messages; a byte costs the fast path less than a string.
+// call is a function that allocates, for messages; a byte costs the fast path less than a string.
 type call uint8
 
 const (
 	calloc call = iota
 	tryCalloc
 	callocAligned
+	allocatorAllocate
+	allocatorAllocateAligned
+	allocatorAllocateAlign
+	allocatorCopy
+	cursorAllocate
+	cursorAllocateAligned
+	cursorAllocateAlign
+	cursorCopy
+	newValue
+	newUnchecked
+	newIn
+	makeSlice
+	makeSliceIn
+	cloneString
 )
 
-func (f call) String() string {
-	return [...]string{"Calloc", "TryCalloc", "CallocAligned"}[f]
-}
+var callNames = [...]string{"Calloc", "TryCalloc", "CallocAligned", "Allocator.Allocate",
+	"Allocator.AllocateAligned", "Allocator.AllocateAlign", "Allocator.Copy", "Cursor.Allocate",
+	"Cursor.AllocateAligned", "Cursor.AllocateAlign", "Cursor.Copy", "New", "NewUnchecked", "NewIn",
+	"MakeSlice", "MakeSliceIn", "CloneString"}
+
+func (f call) String() string { return callNames[f] }
 
 // tagOf is the tag that counts.
 func tagOf(tag []string) string {

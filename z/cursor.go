@@ -1,6 +1,7 @@
 package z
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
@@ -27,7 +28,7 @@ func (a *Allocator) Cursor() *Cursor {
 	if a == nil {
 		return k
 	}
-	a.mustCore()
+	a.mustCore("Allocator.Cursor")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k.next = a.cursors
@@ -38,10 +39,12 @@ func (a *Allocator) Cursor() *Cursor {
 	return k
 }
 
-// Close gives what the Cursor has left back to its Allocator. Any later allocation from it panics
-// with "z: Cursor: use after Close"; a second Close does nothing.
+// Close gives what the Cursor has left back to its Allocator. Any later allocation from it panics, as
+// does one from a nil *Cursor, with the call's name: "z: Cursor.Allocate: use after Close". (Only
+// Allocate of nil is a nil dereference, as its nil check would keep it from being inlined.) A second
+// Close, and one of a nil *Cursor, do nothing.
 func (k *Cursor) Close() {
-	if k.left < 0 {
+	if k == nil || k.left < 0 {
 		return
 	}
 	left := k.left
@@ -50,7 +53,7 @@ func (k *Cursor) Close() {
 	if a == nil {
 		return
 	}
-	core := c.Cursor{Allocator: a.mustCore(), Base: k.base, Left: left}
+	core := c.Cursor{Allocator: a.mustCore("Cursor.Close"), Base: k.base, Left: left}
 	core.Close()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,7 +72,7 @@ func (k *Cursor) Close() {
 //go:noinline
 func (k *Cursor) undo(n int) []byte {
 	k.left += n
-	return bytesAt(k.allocateRest(n, 1), n)
+	return bytesAt(k.allocateRest(cursorAllocate, n, 1), n)
 }
 
 // AllocateAligned is Allocator.AllocateAligned.
@@ -77,11 +80,14 @@ func (k *Cursor) AllocateAligned(n int) []byte {
 	if p := k.take8(n); p != nil {
 		return bytesAt(p, n)
 	}
-	return bytesAt(k.allocateRest(n, 8), n)
+	return bytesAt(k.allocateRest(cursorAllocateAligned, n, 8), n)
 }
 
 // take8 takes n bytes, aligned to 8, from what is left; nil where that is too little.
 func (k *Cursor) take8(n int) unsafe.Pointer {
+	if k == nil {
+		return nil
+	}
 	left := (k.left - n) &^ 7
 	if left|n < 0 {
 		return nil
@@ -92,13 +98,20 @@ func (k *Cursor) take8(n int) unsafe.Pointer {
 
 // AllocateAlign is Allocator.AllocateAlign.
 func (k *Cursor) AllocateAlign(n, align int) []byte {
-	checkAlign(align)
-	return bytesAt(k.allocateRest(n, max(align, 8)), n)
+	checkAlign(cursorAllocateAlign, align)
+	return bytesAt(k.allocateRest(cursorAllocateAlign, n, max(align, 8)), n)
 }
 
 // Copy is Allocator.Copy.
 func (k *Cursor) Copy(b []byte) []byte {
-	out := k.Allocate(len(b))
+	var p unsafe.Pointer
+	if n := len(b); k != nil && n <= k.left {
+		k.left -= n
+		p = unsafe.Add(k.base, k.left)
+	} else {
+		p = k.allocateRest(cursorCopy, n, 1)
+	}
+	out := bytesAt(p, len(b))
 	copy(out, b)
 	return out
 }
@@ -109,21 +122,24 @@ func (k *Cursor) MaxAlloc() int { return maxAlloc }
 // allocateRest does it in C, with any size and alignment.
 //
 //go:noinline
-func (k *Cursor) allocateRest(n, align int) unsafe.Pointer {
-	if k.a == nil && k.left == 0 {
-		return heapAllocate(n, max(align, 8))
+func (k *Cursor) allocateRest(f call, n, align int) unsafe.Pointer {
+	if k == nil {
+		panic(fmt.Sprintf("z: %s: nil Cursor", f))
 	}
 	if k.a != nil {
-		k.a.mustCore()
+		k.a.mustCore(f.String())
 	}
 	if k.left < 0 {
-		panic("z: Cursor: use after Close")
+		panic(fmt.Sprintf("z: %s: use after Close", f))
 	}
-	checkSize(n, maxAlloc)
+	if k.a == nil {
+		return heapAllocate(f, n, max(align, 8))
+	}
+	checkSize(f.String(), n, maxAlloc)
 	if n == 0 {
 		return unsafe.Pointer(&none)
 	}
-	core := c.Cursor{Allocator: k.a.mustCore(), Base: k.base, Left: k.left}
+	core := c.Cursor{Allocator: k.a.mustCore(f.String()), Base: k.base, Left: k.left}
 	p := core.Allocate(uintptr(n), uintptr(align))
 	if p == nil {
 		panic(outOfMemory(n))

@@ -226,7 +226,8 @@ func (m *MmapFile) Slice(offset int) []byte {
 // returns an error that is fs.ErrPermission where the file was not opened for writing.
 func (m *MmapFile) AllocateSlice(sz, offset int) ([]byte, int, error) {
 	data := m.data()
-	if sz < 0 || offset < 0 || sz > len(data)-offset-sliceHeader || uint64(sz) > math.MaxUint32 ||
+	room := len(data) - sliceHeader // behind the header of a slice at offset 0
+	if sz < 0 || offset < 0 || offset > room || sz > room-offset || uint64(sz) > math.MaxUint32 ||
 		m.readOnly {
 		if err := m.makeRoom(sz, offset); err != nil {
 			return nil, 0, err

@@ -16,10 +16,20 @@ type Ptr[T any] struct {
 func PtrTo[T any](p *T) Ptr[T] { return Ptr[T]{addr: uintptr(unsafe.Pointer(p))} }
 
 // Get is the pointer.
-func (p *Ptr[T]) Get() *T { return pointerIn[T](&p.addr) }
+func (p *Ptr[T]) Get() *T {
+	if p == nil {
+		panic("z: Ptr.Get: nil *Ptr")
+	}
+	return pointerIn[T](&p.addr)
+}
 
 // Set makes it point to v, which may be nil.
-func (p *Ptr[T]) Set(v *T) { p.addr = uintptr(unsafe.Pointer(v)) }
+func (p *Ptr[T]) Set(v *T) {
+	if p == nil {
+		panic("z: Ptr.Set: nil *Ptr")
+	}
+	p.addr = uintptr(unsafe.Pointer(v))
+}
 
 // IsNil says whether it points to nothing.
 func (p Ptr[T]) IsNil() bool { return p.addr == 0 }
@@ -38,11 +48,19 @@ func SliceOf[T any](s []T) Slice[T] {
 
 // Get is the slice.
 func (s *Slice[T]) Get() []T {
+	if s == nil {
+		panic("z: Slice.Get: nil *Slice")
+	}
 	return unsafe.Slice(s.data.Get(), s.cap)[:s.len]
 }
 
 // Set makes it the slice v.
-func (s *Slice[T]) Set(v []T) { *s = SliceOf(v) }
+func (s *Slice[T]) Set(v []T) {
+	if s == nil {
+		panic("z: Slice.Set: nil *Slice")
+	}
+	*s = SliceOf(v)
+}
 
 // Len and Cap are those of the slice.
 func (s Slice[T]) Len() int { return s.len }

@@ -33,32 +33,33 @@ func New[T any](a *Allocator) *T {
 //go:noinline
 func newChecked[T any](a *Allocator) *T {
 	checkType("New", (*T)(nil))
-	return NewUnchecked[T](a)
+	return newAny[T](a, newValue)
 }
 
 // NewUnchecked is New for any T. That no field of the T ever holds the only pointer to Go memory is
 // the caller's to see to: what such a field points to is freed by the collector.
-//
+func NewUnchecked[T any](a *Allocator) *T { return newAny[T](a, newUnchecked) }
+
 //go:nosplit
 //go:noinline
-func NewUnchecked[T any](a *Allocator) *T {
+func newAny[T any](a *Allocator, f call) *T {
 	size, block := unsafe.Sizeof(*(*T)(nil)), stackBlock()
 	if a != nil && size-1 < c.WindowMaxAlloc {
 		if p, ok := a.windows.take(size, block); ok {
 			return (*T)(p)
 		}
 	}
-	return newRest[T](a, block)
+	return newRest[T](a, f, block)
 }
 
 // newRest is NewUnchecked where a window cannot do it.
 //
 //go:noinline
-func newRest[T any](a *Allocator, block uintptr) *T {
+func newRest[T any](a *Allocator, f call, block uintptr) *T {
 	if a == nil {
 		return new(T)
 	}
-	return (*T)(a.allocateRest(int(unsafe.Sizeof(*(*T)(nil))), 8, block))
+	return (*T)(a.allocateRest(f, int(unsafe.Sizeof(*(*T)(nil))), 8, block))
 }
 
 // NewIn is New from a Cursor.
@@ -70,10 +71,10 @@ func NewIn[T any](k *Cursor) *T {
 	if p := k.take8(size); p != nil {
 		return (*T)(p)
 	}
-	if k.a == nil {
+	if k != nil && k.a == nil {
 		return new(T)
 	}
-	return (*T)(k.allocateRest(size, 8))
+	return (*T)(k.allocateRest(newIn, size, 8))
 }
 
 // MakeSlice allocates a slice of max zero values of type T and returns the first n of them: an append
@@ -85,17 +86,21 @@ func MakeSlice[T any](a *Allocator, n, max int) []T {
 	if a == nil {
 		return make([]T, n, max)
 	}
-	return sliceAt[T](startOf(a.Allocate(size)), n, max)
+	return sliceAt[T](startOf(a.allocate(makeSlice, size)), n, max)
 }
 
 // MakeSliceIn is MakeSlice from a Cursor.
 func MakeSliceIn[T any](k *Cursor, n, max int) []T {
 	checkType("MakeSliceIn", (*T)(nil))
 	size := sliceSize(n, max, unsafe.Sizeof(*(*T)(nil)))
-	if k.a == nil {
+	if k != nil && k.a == nil {
 		return make([]T, n, max)
 	}
-	return sliceAt[T](startOf(k.AllocateAligned(size)), n, max)
+	p := k.take8(size)
+	if p == nil {
+		p = k.allocateRest(makeSliceIn, size, 8)
+	}
+	return sliceAt[T](p, n, max)
 }
 
 // sliceSize is the size of max values of elem bytes, of which n are to be used.
@@ -117,7 +122,7 @@ func CloneString(a *Allocator, s string) string {
 	if a == nil || s == "" {
 		return strings.Clone(s)
 	}
-	b := a.Allocate(len(s))
+	b := a.allocate(cloneString, len(s))
 	copy(b, s)
 	return stringAt(startOf(b), len(b))
 }

@@ -124,7 +124,7 @@ func (t *windowsTest) allocate(n int, block uintptr) {
 	t.Helper()
 	p, ok := t.a.windows.take(uintptr(n), block)
 	if !ok {
-		p = t.a.allocateRest(n, 8, block)
+		p = t.a.allocateRest(allocatorAllocate, n, 8, block)
 	}
 	b := bytesAt(p, n)
 	for i := range b {
