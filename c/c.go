@@ -32,6 +32,7 @@ const (
 	EBUSY    = Err(C.ZM_EBUSY)
 	ECORRUPT = Err(C.ZM_ECORRUPT)
 	EVERSION = Err(C.ZM_EVERSION)
+	ESTOPPED = Err(C.ZM_ESTOPPED)
 )
 
 // Error is zm_err_text.

@@ -24,6 +24,8 @@ const char *zm_err_text(int err)
         return "not the right kind of file, or damaged";
     case ZM_EVERSION:
         return "in the format of another version";
+    case ZM_ESTOPPED:
+        return "stopped by its caller";
     default:
         return "unknown error";
     }

@@ -172,6 +172,14 @@ type LeakFault struct {
 	FreeSite  *Site
 }
 
+// SortWatch mirrors zm_sort_watch_t; its fields are atomic.
+type SortWatch struct {
+	Done     int64
+	Total    int64
+	Stop     int32
+	reserved int32
+}
+
 // Where the bytes of a Buffer are.
 const (
 	BufferHeap = C.ZM_BUFFER_HEAP
@@ -300,6 +308,12 @@ const (
 	_ = -(unsafe.Offsetof(LeakFault{}.Size) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.size))
 	_ = -(unsafe.Offsetof(LeakFault{}.AllocSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.alloc_site))
 	_ = -(unsafe.Offsetof(LeakFault{}.FreeSite) ^ unsafe.Offsetof(C.zm_leak_fault_t{}.free_site))
+
+	_ = -(unsafe.Sizeof(SortWatch{}) ^ C.sizeof_zm_sort_watch_t)
+	_ = -(unsafe.Offsetof(SortWatch{}.Done) ^ unsafe.Offsetof(C.zm_sort_watch_t{}.done))
+	_ = -(unsafe.Offsetof(SortWatch{}.Total) ^ unsafe.Offsetof(C.zm_sort_watch_t{}.total))
+	_ = -(unsafe.Offsetof(SortWatch{}.Stop) ^ unsafe.Offsetof(C.zm_sort_watch_t{}.stop))
+	_ = -(unsafe.Offsetof(SortWatch{}.reserved) ^ unsafe.Offsetof(C.zm_sort_watch_t{}.reserved))
 
 	_ = -(unsafe.Sizeof(Buffer{}) ^ C.sizeof_zm_buffer_t)
 	_ = -(unsafe.Offsetof(Buffer{}.Data) ^ unsafe.Offsetof(C.zm_buffer_t{}.data))

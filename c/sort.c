@@ -6,6 +6,9 @@
  * the scratch memory (sort_chunk.c), and merged (sort_merge.c). Nothing is changed before all of it
  * is known to be right, and after that nothing can fail.
  *
+ * Whoever watches a sort may stop it. Threads look for that between pieces of some hundred KiB,
+ * skip what they have not begun, and put back what they hold in scratch memory.
+ *
  * The scratch memory has tables in front whose size goes with that of the range.
  *
  * Locking: none; threads have different tasks, and are joined between the steps.
@@ -57,13 +60,13 @@ size_t zm_sort_scratch(size_t len)
     return all < most ? all : most;
 }
 
-/* Checks the records, and whether they are in order; fills in what depends on that. Returns the
- * offset of the first record that is wrong, or len.
+/* Checks the records, and whether they are in order; fills in what depends on that. Returns ZM_OK,
+ * ZM_ESTOPPED, or ZM_EINVAL with the offset of the first record that is wrong.
  */
-static size_t scan(zm__sort_t *s, bool *sorted)
+static int scan(zm__sort_t *s, bool *sorted, size_t *fault)
 {
     size_t need = s->kind == ZM_SORT_BYTES ? 0 : s->off + 8;
-    size_t n = 0, at = 0;
+    size_t n = 0, at = 0, look = 0;
     const unsigned char *last = NULL;
     uint64_t last_key = 0;
     bool ordered = true, pairs = s->off == 0 && (uintptr_t)s->base % 8 == 0;
@@ -71,11 +74,19 @@ static size_t scan(zm__sort_t *s, bool *sorted)
     while (at < s->len) {
         const unsigned char *record = s->base + at;
         size_t room = s->len - at;
+        if (at >= look) {
+            if (zm__sort_stopped(s))
+                return ZM_ESTOPPED;
+            if (at > 0)
+                zm__sort_did(s, ZM__LOOK_BYTES, ZM__SHARE_SCAN, 1);
+            look = at + ZM__LOOK_BYTES;
+        }
+        *fault = at;
         if (room < ZM__FRAME || zm__load_le64(record) > room - ZM__FRAME)
-            return at;
+            return ZM_EINVAL;
         size_t len = zm__record_len(record), cut = s->ncuts ? s->cuts[s->ncuts - 1].start : 0;
         if (len < need)
-            return at;
+            return ZM_EINVAL;
         if (s->ncuts == 0 || at - cut >= s->grain || (at > cut && ZM__FRAME + len >= s->grain))
             s->cuts[s->ncuts++] = (zm__cut_t){at, n};
         if (ordered) {
@@ -91,7 +102,8 @@ static size_t scan(zm__sort_t *s, bool *sorted)
     s->cuts[s->ncuts] = (zm__cut_t){at, n};
     s->pairs = pairs;
     *sorted = ordered;
-    return at;
+    *fault = s->len;
+    return ZM_OK;
 }
 
 static size_t need_between(const zm__sort_t *s, zm__cut_t a, zm__cut_t b)
@@ -129,12 +141,14 @@ static void chunk_task(void *sort, size_t i, unsigned thread)
 {
     const zm__sort_t *s = sort;
     const zm__cut_t *cut = &s->cuts[i];
+    if (zm__sort_stopped(s))
+        return;
     zm__sort_chunk(s, cut[0].start, cut[1].start, cut[1].before - cut[0].before,
                    s->area + thread * s->chunk_area);
 }
 
 int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
-             size_t nscratch, unsigned threads, size_t *fault)
+             size_t nscratch, unsigned threads, size_t *fault, zm_sort_watch_t *watch)
 {
     unsigned char *free = (unsigned char *)scratch + (-(uintptr_t)scratch & (ALIGN - 1));
     zm__sort_t s = {
@@ -144,6 +158,7 @@ int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scr
         .off = key == ZM_SORT_BYTES ? 0 : off,
         .grain = len / num_marks(len) + 1,
         .marks = (size_t *)(void *)free,
+        .watch = watch,
     };
     s.cuts = (zm__cut_t *)(void *)(s.marks + num_marks(len));
     s.parts = (zm__part_t *)(void *)(s.cuts + max_cuts(len));
@@ -152,23 +167,40 @@ int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scr
     s.narea = nscratch - (size_t)(s.area - (unsigned char *)scratch);
 
     bool sorted = false;
-    *fault = scan(&s, &sorted);
-    if (*fault < len)
-        return ZM_EINVAL;
-    if (sorted)
-        return ZM_OK;
+    size_t wrong = len;
+    int err = scan(&s, &sorted, &wrong);
+    *fault = err == ZM_EINVAL ? wrong : len;
+    if (err || sorted) {
+        if (sorted)
+            zm__sort_reached(&s, ZM__SHARES);
+        return err;
+    }
+    zm__sort_reached(&s, ZM__SHARE_SCAN);
     s.threads = zm__threads_default(threads);
     if (s.threads > max_threads(len))
         s.threads = max_threads(len);
     plan_chunks(&s);
     zm__threads_run(s.threads, chunk_task, &s, s.ncuts);
+    if (zm__sort_stopped(&s))
+        return ZM_ESTOPPED;
+    zm__sort_reached(&s, ZM__SHARE_SCAN + ZM__SHARE_CHUNKS);
     zm__sort_merge(&s);
+    if (zm__sort_stopped(&s))
+        return ZM_ESTOPPED;
+    zm__sort_reached(&s, ZM__SHARES);
     return ZM_OK;
 }
 
 int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
             size_t nscratch, unsigned threads, size_t *fault)
 {
+    return zm_sort_watched(records, len, key, off, scratch, nscratch, threads, fault, NULL);
+}
+
+int zm_sort_watched(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
+                    size_t nscratch, unsigned threads, size_t *fault, zm_sort_watch_t *watch)
+{
+    zm_sort_watch_t unwatched = {0};
     size_t ignored = 0, need = zm_sort_scratch(len);
     if (!fault)
         fault = &ignored;
@@ -176,7 +208,10 @@ int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scra
     if (len > ZM_MAX_SIZE || nscratch < need || off > ZM_MAX_SIZE ||
         (key != ZM_SORT_BYTES && key != ZM_SORT_UINT64 && key != ZM_SORT_INT64))
         return ZM_EINVAL;
+    if (!watch)
+        watch = &unwatched;
+    __atomic_store_n(&watch->total, (int64_t)len, __ATOMIC_RELAXED);
     if (len == 0)
         return ZM_OK;
-    return zm__sort(records, len, key, off, scratch, need, threads, fault);
+    return zm__sort(records, len, key, off, scratch, need, threads, fault, watch);
 }

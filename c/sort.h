@@ -49,7 +49,37 @@ typedef struct zm__sort {
     unsigned char *area; /* the rest of the scratch memory */
     size_t narea;
     size_t chunk_area; /* that of a thread while it sorts chunks */
+    unsigned levels;   /* of merging */
+    zm_sort_watch_t *watch;
 } zm__sort_t;
+
+/* What parts of the work take, roughly, in sixteenths of it. Merging takes the rest. */
+enum { ZM__SHARES = 16, ZM__SHARE_SCAN = 1, ZM__SHARE_CHUNKS = 10 };
+
+/* How much is done from one look at whether to stop to the next: entries of an index, bytes. */
+enum { ZM__LOOK_ENTRIES = 1 << 15, ZM__LOOK_BYTES = 1 << 19 };
+
+/* Whether the sort is to end. Once true it stays true, so that what was skipped is known later. */
+static inline bool zm__sort_stopped(const zm__sort_t *s)
+{
+    return __atomic_load_n(&s->watch->stop, __ATOMIC_RELAXED) != 0;
+}
+
+/* Says that `bytes` more went through one of `parts` equal parts of a share of the work. Rounds
+ * down, so that nobody is ahead of zm__sort_reached.
+ */
+static inline void zm__sort_did(const zm__sort_t *s, size_t bytes, unsigned share, unsigned parts)
+{
+    int64_t did = (int64_t)((uint64_t)bytes * share / (ZM__SHARES * parts));
+    __atomic_fetch_add(&s->watch->done, did, __ATOMIC_RELAXED);
+}
+
+/* Says that so many shares are done. No other thread is at work. */
+static inline void zm__sort_reached(const zm__sort_t *s, unsigned shares)
+{
+    int64_t done = (int64_t)((uint64_t)s->len * shares / ZM__SHARES);
+    __atomic_store_n(&s->watch->done, done, __ATOMIC_RELAXED);
+}
 
 /* An index entry, which is also the layout of a framed record of 8 bytes. */
 typedef struct zm__entry {
@@ -184,11 +214,11 @@ static inline void zm__mark_end(zm__marker_t *m, size_t end)
 /* ---- sort.c ------------------------------------------------------------------------------------
  */
 
-/* zm_sort for arguments that are right, len > 0, with as much scratch memory as there is: from
- * len / 2 + 256 KiB on.
+/* zm_sort_watched for arguments that are right, len > 0, with as much scratch memory as there is:
+ * from len / 2 + 256 KiB on.
  */
 int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
-             size_t nscratch, unsigned threads, size_t *fault);
+             size_t nscratch, unsigned threads, size_t *fault, zm_sort_watch_t *watch);
 
 /* ---- sort_chunk.c -------------------------------------------------------------------------------
  */
@@ -197,14 +227,15 @@ int zm__sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scr
 size_t zm__chunk_need(const zm__sort_t *s, size_t n, size_t bytes);
 
 /* Sorts the n records in [start, end), with scratch memory of zm__chunk_need(s, n, end - start)
- * bytes at `area`, which is aligned to 8 bytes, and sets the marks there.
+ * bytes at `area`, which is aligned to 8 bytes, and sets the marks there. Stopped, it leaves them
+ * in some order, and no marks.
  */
 void zm__sort_chunk(const zm__sort_t *s, size_t start, size_t end, size_t n, unsigned char *area);
 
 /* ---- sort_merge.c -------------------------------------------------------------------------------
  */
 
-/* Merges the runs into one. */
+/* Merges the runs into one; or, stopped, into any number of them. */
 void zm__sort_merge(zm__sort_t *s);
 
 #endif /* ZM_SORT_H */

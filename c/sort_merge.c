@@ -11,10 +11,14 @@
  * copied out, each part of the right one moves to the left until it has the gap of its own part in
  * front.
  *
+ * A sort that is stopped puts what is left of the left run into the gap, and merges no more.
+ *
  * Locking: none; a part is one thread's, and so are the marks in its output.
  */
 #include "sort.h"
 #include "threads.h"
+
+enum { MERGE_SHARE = ZM__SHARES - ZM__SHARE_SCAN - ZM__SHARE_CHUNKS };
 
 /* ---- Cutting a pair of runs -------------------------------------------------------------------
  */
@@ -79,11 +83,19 @@ static void cut_pair(const zm__sort_t *s, size_t start, size_t mid, size_t end, 
 static void merge_part(const zm__sort_t *s, const zm__part_t *p)
 {
     const unsigned char *l = p->left, *r = p->right;
-    unsigned char *out = p->out;
+    unsigned char *out = p->out, *look = out, *said = out;
+    bool stopped = false;
     zm__marker_t marker = zm__marker(s, (size_t)(out - s->base));
     if (l < p->left_end && r < p->right_end) {
         uint64_t kl = zm__record_key(s, l), kr = zm__record_key(s, r);
         for (;;) {
+            if (out >= look) {
+                zm__sort_did(s, (size_t)(out - said), MERGE_SHARE, s->levels);
+                said = out;
+                if ((stopped = zm__sort_stopped(s)))
+                    break;
+                look = out + ZM__LOOK_BYTES;
+            }
             zm__mark(&marker, (size_t)(out - s->base));
             if (zm__record_less(s, r, kr, l, kl)) {
                 size_t size = zm__record_size(r);
@@ -105,6 +117,9 @@ static void merge_part(const zm__sort_t *s, const zm__part_t *p)
         }
     }
     memcpy(out, l, (size_t)(p->left_end - l)); /* the rest of the right ones is in its place */
+    zm__sort_did(s, (size_t)(p->right_end - said), MERGE_SHARE, s->levels);
+    if (stopped)
+        return;
     while (out < p->right_end) {
         zm__mark(&marker, (size_t)(out - s->base));
         out += zm__record_size(out);
@@ -116,6 +131,8 @@ static void copy_task(void *sort, size_t task, unsigned thread)
 {
     (void)thread;
     const zm__part_t *p = &((zm__sort_t *)sort)->parts[task];
+    if (zm__sort_stopped(sort))
+        return;
     memcpy(p->left, p->from, (size_t)(p->left_end - p->left));
 }
 
@@ -178,7 +195,7 @@ static void mark_run(const zm__sort_t *s, size_t start, size_t end)
  */
 static void merge_large(const zm__sort_t *s, size_t start, size_t mid, size_t end)
 {
-    while (start < mid && mid < end) {
+    while (start < mid && mid < end && !zm__sort_stopped(s)) {
         if (mid - start <= s->narea) {
             zm__part_t part;
             plan_pair(s, start, mid, end, &part, 1, s->area);
@@ -225,6 +242,8 @@ static size_t merge_some(zm__sort_t *s, const zm__cut_t *runs, size_t nruns)
     }
     if (npairs == 0) {
         merge_large(s, runs[0].start, runs[1].start, runs[2].start);
+        if (zm__sort_stopped(s))
+            return 2;
         mark_run(s, runs[0].start, runs[2].start);
         return 2;
     }
@@ -237,6 +256,8 @@ static size_t merge_some(zm__sort_t *s, const zm__cut_t *runs, size_t nruns)
         used += run[1].start - run[0].start;
     }
     zm__threads_run(s->threads, copy_task, s, npairs * each);
+    if (zm__sort_stopped(s)) /* perhaps not everything was copied; nothing has moved yet */
+        return 2 * npairs;
     for (size_t i = 0; i < npairs; i++)
         spread_parts(s->parts + i * each, each);
     zm__threads_run(s->threads, merge_task, s, npairs * each);
@@ -245,10 +266,15 @@ static size_t merge_some(zm__sort_t *s, const zm__cut_t *runs, size_t nruns)
 
 void zm__sort_merge(zm__sort_t *s)
 {
+    for (size_t n = s->ncuts; n > 1; n = (n + 1) / 2)
+        s->levels++;
     while (s->ncuts > 1) {
         size_t first = s->ncuts % 2; /* it waits, so that left ones are not the larger ones */
-        for (size_t i = first; i < s->ncuts;)
+        for (size_t i = first; i < s->ncuts;) {
             i += merge_some(s, s->cuts + i, s->ncuts - i);
+            if (zm__sort_stopped(s))
+                return;
+        }
         size_t n = first;
         for (size_t i = first; i <= s->ncuts; i += 2)
             s->cuts[n++] = s->cuts[i];

@@ -181,6 +181,16 @@ typedef struct zm_leak_fault {
     const zm_site_t *free_site;  /* who freed it, or NULL */
 } zm_leak_fault_t;
 
+/* ---- Sorting; see sort.c --------------------------------------------------------------------- */
+
+/* What a sort shares with whoever watches it, from any thread. All zero before it begins. */
+typedef struct zm_sort_watch {
+    int64_t done;  /* atomic; of the work, in bytes of records: 0 to total; it never falls */
+    int64_t total; /* atomic; bytes of records; set when the sort begins */
+    int32_t stop;  /* atomic; the sort ends soon after somebody sets it to 1; it is not set back */
+    int32_t reserved;
+} zm_sort_watch_t;
+
 /* ---- Buffers; see buffer.c ------------------------------------------------------------------ */
 
 /* Where the bytes of a Buffer are. */

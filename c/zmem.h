@@ -43,15 +43,16 @@ extern "C" {
 
 typedef enum zm_err {
     ZM_OK = 0,
-    ZM_ENOMEM = -1,   /* the system has no memory for it */
-    ZM_EINVAL = -2,   /* an argument is out of its range */
-    ZM_EBACKEND = -3, /* ZMEM_BACKEND names no backend that is compiled in */
-    ZM_ENOTSUP = -4,  /* this backend or system cannot do it */
-    ZM_ESYS = -5,     /* the backend or the system reported an error */
-    ZM_ELIMIT = -6,   /* beyond the limit that was set */
-    ZM_EBUSY = -7,    /* in use by another */
-    ZM_ECORRUPT = -8, /* a file that is not what it should be, or is damaged */
-    ZM_EVERSION = -9, /* a file in a format of another version */
+    ZM_ENOMEM = -1,    /* the system has no memory for it */
+    ZM_EINVAL = -2,    /* an argument is out of its range */
+    ZM_EBACKEND = -3,  /* ZMEM_BACKEND names no backend that is compiled in */
+    ZM_ENOTSUP = -4,   /* this backend or system cannot do it */
+    ZM_ESYS = -5,      /* the backend or the system reported an error */
+    ZM_ELIMIT = -6,    /* beyond the limit that was set */
+    ZM_EBUSY = -7,     /* in use by another */
+    ZM_ECORRUPT = -8,  /* a file that is not what it should be, or is damaged */
+    ZM_EVERSION = -9,  /* a file in a format of another version */
+    ZM_ESTOPPED = -10, /* its caller had it stopped */
 } zm_err_t;
 
 /* A sentence in English for a zm_err_t; never NULL. Static storage: do not free. */
@@ -510,6 +511,18 @@ typedef enum zm_sort_key {
  */
 int zm_sort(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
             size_t nscratch, unsigned threads, size_t *fault);
+
+/* zm_sort that can be watched and stopped from other threads.
+ * watch: all zero, or with stop set already, and valid until it returns; may be NULL. While the
+ * sort goes on, watch->done grows from 0 to watch->total, which is len, as the work does; it is at
+ * total when the sort has ended by itself. All of its fields are read and written by atomic
+ * operations. Returns as zm_sort, or ZM_ESTOPPED where watch->stop was set: every record is whole
+ * and there then, in some order. It looks at stop every few thousand records and copies what it has
+ * in scratch memory back before it returns, which takes as long as copying up to half of the
+ * records does.
+ */
+int zm_sort_watched(void *records, size_t len, zm_sort_key_t key, size_t off, void *scratch,
+                    size_t nscratch, unsigned threads, size_t *fault, zm_sort_watch_t *watch);
 
 /* The scratch memory that zm_sort needs for len bytes of records, in bytes: never more than
  * len / 2 + 64 MiB.

@@ -120,8 +120,11 @@ static void check(const records_t *r, order_t o, unsigned threads, const unsigne
     memset(b + r->len, GUARD_BYTE, GUARD);
     memset(scratch + nscratch, GUARD_BYTE, GUARD);
     size_t fault = 1;
-    assert_int_equal(zm__sort(b, r->len, o.key, o.off, scratch, nscratch, threads, &fault), ZM_OK);
+    zm_sort_watch_t watch = {.total = (int64_t)r->len};
+    assert_int_equal(zm__sort(b, r->len, o.key, o.off, scratch, nscratch, threads, &fault, &watch),
+                     ZM_OK);
     assert_int_equal(fault, r->len);
+    assert_int_equal(watch.done, r->len);
     assert_true(memcmp(b, want, r->len) == 0);
     assert_true(all_are(b + r->len, GUARD_BYTE, GUARD));
     assert_true(all_are(scratch + nscratch, GUARD_BYTE, GUARD));
