@@ -36,6 +36,19 @@ void zm__count(uint64_t bytes, uint64_t objects)
     atomic_fetch_add_explicit(&s->objects, (int64_t)objects, memory_order_relaxed);
 }
 
+/* Files are few and slow: one counter does. */
+static _Atomic int64_t file_bytes;
+
+void zm__count_file(int64_t bytes)
+{
+    atomic_fetch_add_explicit(&file_bytes, bytes, memory_order_relaxed);
+}
+
+int64_t zm_num_file_bytes(void)
+{
+    return atomic_load_explicit(&file_bytes, memory_order_relaxed);
+}
+
 /* The sums over shards and caches; unsigned, since a wrong size given to zm_free may make them wrap
  * around.
  */

@@ -70,12 +70,21 @@ static void set_len(zm_buffer_t *b, size_t len)
     __atomic_store_n(&b->len, len, __ATOMIC_RELAXED);
 }
 
+/* What of a Buffer's memory is a file's, with its header. */
+static int64_t file_size(const zm_buffer_t *b)
+{
+    size_t header = b->kind == ZM_BUFFER_FILE ? ZM__FILE_HEADER : 0;
+    return b->kind >= ZM_BUFFER_TMP ? (int64_t)(header + b->size) : 0;
+}
+
 /* zm__buffer_adopt, the lock being held. */
 static void adopt(zm_buffer_t *b, int kind, void *data, size_t size, int fd)
 {
+    zm__count_file(-file_size(b));
     b->kind = kind;
     b->data = data;
     b->size = size;
+    zm__count_file(file_size(b));
     b->fd = fd;
     b->cap = most(b->len, least(size, b->max));
     zm__leak_buffer_count(b, kind <= ZM_BUFFER_ANON ? size : 0);
@@ -321,6 +330,7 @@ int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause)
         return ZM_OK;
     ZM__CHECK(zm__check_buffer(b));
     int err = ZM_OK;
+    zm__count_file(-file_size(b));
     zm__leak_buffer_remove(b); /* first, so that nobody reads what is freed next */
     if (b->kind == ZM_BUFFER_FILE) {
         err = zm__buffer_close(b, cause);
@@ -378,8 +388,10 @@ int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *ca
         return take(&n, out);
     int fd;
     int err = zm__map_tmpfile(b->dir, zm__map_round(most(n, 1)), out, &fd, cause);
-    if (!err)
+    if (!err) {
+        zm__count_file((int64_t)zm__map_round(most(n, 1)));
         close(fd); /* the mapping keeps the file */
+    }
     return err;
 }
 
@@ -387,8 +399,10 @@ void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n)
 {
     if (!p)
         return;
-    if (b && b->kind >= ZM_BUFFER_TMP)
+    if (b && b->kind >= ZM_BUFFER_TMP) {
+        zm__count_file(-(int64_t)zm__map_round(most(n, 1)));
         zm__map_free(p, zm__map_round(most(n, 1)));
-    else
+    } else {
         give_back(p, n < MAP_FROM ? n : zm__map_round(n));
+    }
 }

@@ -66,6 +66,9 @@ func NumAllocBytes() int64 { return int64(C.zm_num_alloc_bytes()) }
 // NumAllocs is zm_num_allocs.
 func NumAllocs() int64 { return int64(C.zm_num_allocs()) }
 
+// NumFileBytes is zm_num_file_bytes.
+func NumFileBytes() int64 { return int64(C.zm_num_file_bytes()) }
+
 // ReadMemStats is zm_memstats.
 func ReadMemStats(s *MemStats) Err {
 	return Err(C.zm_memstats((*C.zm_memstats_t)(unsafe.Pointer(s))))

@@ -1,7 +1,7 @@
 package c
 
-// #cgo noescape zm_sort
-// #cgo nocallback zm_sort
+// #cgo noescape zm_sort_watched
+// #cgo nocallback zm_sort_watched
 // #include "zmem.h"
 import "C"
 
@@ -17,12 +17,12 @@ const (
 	SortInt64  = SortKey(C.ZM_SORT_INT64)
 )
 
-// Sort is zm_sort.
-func Sort(records []byte, key SortKey, off uintptr, scratch []byte, threads uint) (fault uintptr, err Err) {
+// Sort is zm_sort_watched. Other goroutines may use watch meanwhile.
+func Sort(records []byte, key SortKey, off uintptr, scratch []byte, threads uint, watch *SortWatch) (fault uintptr, err Err) {
 	var at C.size_t
-	err = Err(C.zm_sort(unsafe.Pointer(unsafe.SliceData(records)), C.size_t(len(records)),
+	err = Err(C.zm_sort_watched(unsafe.Pointer(unsafe.SliceData(records)), C.size_t(len(records)),
 		C.zm_sort_key_t(key), C.size_t(off), unsafe.Pointer(unsafe.SliceData(scratch)),
-		C.size_t(len(scratch)), C.uint(threads), &at))
+		C.size_t(len(scratch)), C.uint(threads), &at, (*C.zm_sort_watch_t)(unsafe.Pointer(watch))))
 	return uintptr(at), err
 }
 

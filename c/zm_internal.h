@@ -171,6 +171,9 @@ static inline void **zm__blocks(zm_magazine_t *m)
  */
 void zm__count(uint64_t bytes, uint64_t objects);
 
+/* Adds to what zm_num_file_bytes returns. */
+void zm__count_file(int64_t bytes);
+
 /* This thread's number, by which threads are dealt to shards: they are numbered in turn. */
 unsigned zm__thread(void);
 

@@ -110,6 +110,13 @@ size_t zm_usable_size(const void *p);
 int64_t zm_num_alloc_bytes(void);
 int64_t zm_num_allocs(void);
 
+/* Bytes of the files that Buffers are in, as far as they are mapped: temporary ones, those that
+ * stay (the header included), and the scratch files of sorts (see zm_buffer_scratch). All of them
+ * have their blocks on the disk reserved. zm_num_alloc_bytes has none of them, and neither has
+ * mappings of zm_mmap_file, which are of the caller's own files. As exact as zm_num_alloc_bytes.
+ */
+int64_t zm_num_file_bytes(void);
+
 /* Fills *out with the backend's own figures, in which blocks in caches and in the depot count as
  * allocated. Fields that the backend does not know are 0.
  * Returns ZM_OK, or an error and leaves *out as it was.

@@ -27,8 +27,8 @@ import (
 //
 // A Buffer is for one goroutine at a time. Any number may read it as long as none changes it. Who
 // makes one calls Release. NumAllocBytes counts the heap and anonymous mappings, and a control
-// block of 96 bytes for each Buffer; it does not count what is in a file, since the system writes
-// that out when memory is short.
+// block of 96 bytes for each Buffer; what is in a file is counted by NumFileBytes, since the system
+// writes that out when memory is short.
 //
 // Methods that return no error panic where there is no memory, a limit is reached or the disk is
 // full, with the error that TryGrow would have returned; the Buffer is as it was then. They also

@@ -117,6 +117,12 @@ func (b *Buffer) spill(method string, threshold int, dir string) *Buffer {
 // AutoMmapAfter is WithAutoMmap in the folder for temporary files.
 func (b *Buffer) AutoMmapAfter(size int) *Buffer { return b.spill("AutoMmapAfter", size, "") }
 
+// InFile says whether the Buffer is in a file, a temporary one or its own, rather than in memory.
+func (b *Buffer) InFile() bool {
+	k := b.use("InFile")
+	return k.Kind == c.BufferTmp || k.Kind == c.BufferFile
+}
+
 // Sync writes a Buffer of NewBufferPersistent to disk and commits what it holds: opened again, it
 // has at least that. The name of a new file is on disk once its folder is synced, too. For other
 // Buffers Sync does nothing. An error is a *fs.PathError, as errors.As finds it.

@@ -59,8 +59,6 @@ func profiled(t *testing.T) func() amounts {
 	}
 }
 
-const mib = 1 << 20
-
 // At rate 1, step by step: what a Buffer has is in the profile once, whatever is done to it, and what
 // is in a file is not.
 func TestProfile_BufferIsExact(t *testing.T) {

@@ -62,7 +62,9 @@ func workScratch(n, workers int) int {
 // memory of sortScratch bytes. less is called by one goroutine after the other, or, where there are
 // several workers, by as many at once. An error says which record does not end within the range;
 // nothing was changed then.
-func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
+//
+// Where watch is stopped, records are in some order, and the error is errStopped.
+func sortRecords(data, scratch []byte, less LessFunc, workers int, watch *sortWatch) error {
 	workers = min(workers, maxWorkers)
 	skip := int(-uintptr(startOf(scratch)) & 7)
 	table := runTable(len(data))
@@ -72,24 +74,35 @@ func sortRecords(data, scratch []byte, less LessFunc, workers int) error {
 		scratch: scratch[skip+table:][:workScratch(len(data), workers)],
 		less:    less,
 		workers: workers,
+		watch:   watch,
 	}
 	if err := s.findChunks(); err != nil {
 		return err
 	}
+	watch.reached(len(data), shareFind)
 	runTasks(workers, len(s.runs)-1, s.sortChunk)
-	for len(s.runs) > 2 {
+	for n := len(s.runs) - 1; n > 1; n = (n + 1) / 2 {
+		s.levels++
+	}
+	if !watch.stopped() {
+		watch.reached(len(data), shareFind+shareChunks)
+	}
+	for len(s.runs) > 2 && !watch.stopped() {
 		s.mergePairs()
 	}
-	return nil
+	return watch.err()
 }
 
 // insertLast moves the last record, at off, to its place among those before it, which are sorted.
-// scratch has at least half the size of data.
-func insertLast(data, scratch []byte, off int, less LessFunc) {
+// scratch has at least half the size of data. Stopped, it leaves all where it is.
+func insertLast(data, scratch []byte, off int, less LessFunc, watch *sortWatch) error {
 	base := startOf(data)
 	record := recordAt(base, off)
 	to := 0
-	for to < off && !less(record, recordWithin(base, to)) {
+	for n := 0; to < off && !less(record, recordWithin(base, to)); n++ {
+		if n%lookEvery == 0 && watch.stopped() {
+			return errStopped
+		}
 		to += frame + recordLen(base, to)
 	}
 	// The record and what is to stand behind it change places by way of the smaller of them.
@@ -102,12 +115,16 @@ func insertLast(data, scratch []byte, off int, less LessFunc) {
 		copy(data[to:], framed)
 		copy(data[len(data)-n:], scratch[:n])
 	}
+	return nil
 }
 
 // sortKeys sorts framed records in place by a key in C; see zm_sort. scratch is of c.SortScratch
 // bytes.
-func sortKeys(data, scratch []byte, key c.SortKey, off int) error {
-	at, err := c.Sort(data, key, uintptr(off), scratch, 0)
+func sortKeys(data, scratch []byte, key c.SortKey, off, threads int, watch *sortWatch) error {
+	at, err := c.Sort(data, key, uintptr(min(off, MaxArrayLen)), scratch, uint(min(threads, 1<<16)), &watch.shared)
+	if err == c.ESTOPPED {
+		return errStopped
+	}
 	if err == c.EINVAL && int(at) < len(data) {
 		if e := checkRecord(data, int(at)); e != nil {
 			return e
@@ -149,6 +166,8 @@ type sorter struct {
 	scratch []byte   // the rest of it
 	less    LessFunc
 	workers int
+	levels  int // of merging
+	watch   *sortWatch
 }
 
 // findChunks checks all records and cuts them into chunks.
@@ -161,6 +180,9 @@ func (s *sorter) findChunks() error {
 		}
 		end := at + frame + recordLen(startOf(s.data), at)
 		if at == 0 || n == chunkRecords<<scale || end-start > chunkBytes<<scale {
+			if s.watch.stopped() {
+				return errStopped
+			}
 			s.runs[chunks] = uint64(at)
 			chunks++
 			start, n = at, 0
@@ -175,6 +197,10 @@ func (s *sorter) findChunks() error {
 // sortChunk sorts chunk i.
 func (s *sorter) sortChunk(worker, i int) {
 	data := s.data[s.runs[i]:s.runs[i+1]]
+	if s.watch.stopped() {
+		return
+	}
+	defer func() { s.watch.did(len(data), shareChunks, 1) }()
 	base := startOf(data)
 	n := 0
 	for at := 0; at < len(data); n++ {
@@ -189,7 +215,10 @@ func (s *sorter) sortChunk(worker, i int) {
 		index[i] = uint32(at)
 		at += frame + recordLen(base, at)
 	}
-	index = sortIndex(base, index, tmp, s.less)
+	index = s.sortIndex(base, index, tmp)
+	if s.watch.stopped() { // perhaps not all of them are in the index
+		return
+	}
 	out := area[8*n:][:len(data)]
 	to := 0
 	for _, at := range index {
@@ -201,16 +230,20 @@ func (s *sorter) sortChunk(worker, i int) {
 }
 
 // sortIndex sorts the records at base, whose offsets stand in index, and returns their offsets in
-// order, in index or in tmp. It is a merge sort from the bottom up.
-func sortIndex(base unsafe.Pointer, index, tmp []uint32, less LessFunc) []uint32 {
+// order, in index or in tmp. It is a merge sort from the bottom up. Stopped, it returns anything.
+func (s *sorter) sortIndex(base unsafe.Pointer, index, tmp []uint32) []uint32 {
 	const few = 4
+	less := s.less
 	for i := 0; i < len(index); i += few {
+		if i%lookEvery == 0 && s.watch.stopped() {
+			return index
+		}
 		insertIndex(base, index[i:min(i+few, len(index))], less)
 	}
 	for width := few; width < len(index); width *= 2 {
 		for i := 0; i < len(index); i += 2 * width {
 			mid, end := min(i+width, len(index)), min(i+2*width, len(index))
-			mergeIndex(base, tmp[i:end], index[i:mid], index[mid:end], less)
+			s.mergeIndex(base, tmp[i:end], index[i:mid], index[mid:end])
 		}
 		index, tmp = tmp, index
 	}
@@ -233,11 +266,15 @@ func insertIndex(base unsafe.Pointer, index []uint32, less LessFunc) {
 // mergeIndex merges left and right into out, from both ends at once: those are two chains of calls, of
 // which neither waits for the other. No branch depends on what less says, since the processor would
 // guess it wrong every second time.
-func mergeIndex(base unsafe.Pointer, out, left, right []uint32, less LessFunc) {
+func (s *sorter) mergeIndex(base unsafe.Pointer, out, left, right []uint32) {
+	less := s.less
 	l, r, o := left, right, out
 	for len(l) > 0 && len(r) > 0 {
+		if s.watch.stopped() {
+			return
+		}
 		front, back := 0, 0 // how many of the right ones were taken
-		k := min(len(l), len(r))
+		k := min(len(l), len(r), lookEvery)
 		pl, pr, po := unsafe.Pointer(&l[0]), unsafe.Pointer(&r[0]), unsafe.Pointer(&o[0])
 		lastL, lastR, lastO := len(l)-1, len(r)-1, len(o)-1
 		for i := range k {
@@ -280,7 +317,9 @@ func (s *sorter) mergePairs() {
 	target := 1 << (bits.Len(uint(n-1)) - 1) // the next power of two below n
 	first := 2*target - n
 	for i := first; i+2 < len(s.runs); {
-		i += s.mergeSome(s.runs[i:])
+		if i += s.mergeSome(s.runs[i:]); s.watch.stopped() {
+			return
+		}
 	}
 	n = first
 	for i := first; i < len(s.runs); i += 2 {
@@ -310,6 +349,9 @@ func (s *sorter) mergeSome(runs []uint64) int {
 	runTasks(s.workers, (pairs+atOnce-1)/atOnce, func(_, i int) {
 		var merges [atOnce]merge
 		n := 0
+		if s.watch.stopped() {
+			return
+		}
 		for p := i * atOnce; p < min(pairs, (i+1)*atOnce); p++ {
 			merges[n] = s.merge(int(runs[2*p]), int(runs[2*p+1]), int(runs[2*p+2]), at[p])
 			n++
@@ -355,11 +397,20 @@ func (s *sorter) mergeRuns(merges []merge) {
 	}()
 	less := s.less
 	pl, pr := startOf(s.scratch), startOf(s.data)
+	look, moved := 0, 0
 	for len(merges) > 0 {
+		if look--; look < 0 {
+			if look = lookEvery / atOnce; s.watch.stopped() {
+				return
+			}
+			s.watch.did(moved, shareMerges, s.levels)
+			moved = 0
+		}
 		for i := 0; i < len(merges); i++ {
 			m := &merges[i]
 			l, r := m.left, m.right
 			if l == m.leftEnd || r == m.rightEnd {
+				moved += m.leftEnd - l + m.rightEnd - r
 				s.finish(*m)
 				*m = merges[len(merges)-1]
 				merges = merges[:len(merges)-1]
@@ -374,6 +425,7 @@ func (s *sorter) mergeRuns(merges []merge) {
 			x = unsafe.Add(x, (uintptr(y)-uintptr(x))&-uintptr(takeRight))
 			size := frame + recordLen(x, 0)
 			copyRecord(out, x, size)
+			moved += size
 			m.right = r + size&-takeRight
 			m.left = l + size&(takeRight-1)
 		}
@@ -386,7 +438,7 @@ func (s *sorter) mergeRuns(merges []merge) {
 // merges are left.
 func (s *sorter) mergeLarge(start, mid, end int) {
 	data, base := s.data, startOf(s.data)
-	for start < mid && mid < end {
+	for start < mid && mid < end && !s.watch.stopped() {
 		if mid-start <= len(s.scratch) {
 			s.mergeRuns([]merge{s.merge(start, mid, end, 0)})
 			return
@@ -400,7 +452,10 @@ func (s *sorter) mergeLarge(start, mid, end int) {
 			cut = next
 		}
 		right := mid
-		for right < end && s.less(recordWithin(base, right), recordWithin(base, cut)) {
+		for n := 0; right < end && s.less(recordWithin(base, right), recordWithin(base, cut)); n++ {
+			if n%lookEvery == 0 && s.watch.stopped() {
+				return
+			}
 			right += frame + recordLen(base, right)
 		}
 		moved := right - mid

@@ -103,7 +103,7 @@ func checkSorts(t testing.TB, records [][]byte, off int) {
 			}
 		}
 		check("in C", withSort(t, in, int(c.SortScratch(uintptr(len(in)))), func(data, scratch []byte) {
-			if err := sortKeys(data, scratch, k.key, k.off); err != nil {
+			if err := sortKeys(data, scratch, k.key, k.off, 0, new(sortWatch)); err != nil {
 				t.Fatal(err)
 			}
 		}))
@@ -116,7 +116,7 @@ func checkSorts(t testing.TB, records [][]byte, off int) {
 			}
 			check(fmt.Sprintf("by %d workers", workers), withSort(t, in, sortScratch(len(in), workers),
 				func(data, scratch []byte) {
-					if err := sortRecords(data, scratch, less, workers); err != nil {
+					if err := sortRecords(data, scratch, less, workers, new(sortWatch)); err != nil {
 						t.Fatal(err)
 					}
 				}))
@@ -242,7 +242,7 @@ func TestSort_InconsistentLess(t *testing.T) {
 		for workers := 1; workers <= 3; workers += 2 {
 			t.Run(fmt.Sprint(name, workers), func(t *testing.T) {
 				sameRecords(t, withSort(t, in, sortScratch(len(in), workers), func(data, scratch []byte) {
-					if err := sortRecords(data, scratch, less, workers); err != nil {
+					if err := sortRecords(data, scratch, less, workers, new(sortWatch)); err != nil {
 						t.Fatal(err)
 					}
 				}), in)
@@ -259,7 +259,7 @@ func TestSort_PanicInLess(t *testing.T) {
 	in := framed(records)
 	total := 0
 	withSort(t, in, sortScratch(len(in), 1), func(data, scratch []byte) {
-		_ = sortRecords(data, scratch, func(l, r []byte) bool { total++; return bytes.Compare(l, r) < 0 }, 1)
+		_ = sortRecords(data, scratch, func(l, r []byte) bool { total++; return bytes.Compare(l, r) < 0 }, 1, new(sortWatch))
 	})
 	for workers := 1; workers <= 3; workers += 2 {
 		for i := range 8 {
@@ -279,7 +279,7 @@ func TestSort_PanicInLess(t *testing.T) {
 				ended, returned := make(chan any), false
 				go func() {
 					defer func() { ended <- recover() }()
-					_ = sortRecords(data, scratch, less, workers)
+					_ = sortRecords(data, scratch, less, workers, new(sortWatch))
 					returned = true
 				}()
 				want := any("less")
@@ -307,8 +307,8 @@ func TestSort_BadRecords(t *testing.T) {
 			"no record at offset 19: 18446744073709551615 bytes, of which 0 are there"},
 	} {
 		for _, sort := range []func(data, scratch []byte) error{
-			func(data, scratch []byte) error { return sortKeys(data, scratch, c.SortBytes, 0) },
-			func(data, scratch []byte) error { return sortRecords(data, scratch, byUint64, 1) },
+			func(data, scratch []byte) error { return sortKeys(data, scratch, c.SortBytes, 0, 0, new(sortWatch)) },
+			func(data, scratch []byte) error { return sortRecords(data, scratch, byUint64, 1, new(sortWatch)) },
 		} {
 			got := withSort(t, test.data, 1<<14, func(data, scratch []byte) {
 				if err := sort(data, scratch); err == nil || err.Error() != test.want {
@@ -321,11 +321,11 @@ func TestSort_BadRecords(t *testing.T) {
 		}
 	}
 	got := withSort(t, good, 1<<14, func(data, scratch []byte) {
-		err := sortKeys(data, scratch, c.SortInt64, 1)
+		err := sortKeys(data, scratch, c.SortInt64, 1, 0, new(sortWatch))
 		if want := "no record at offset 19: its 5 bytes have no 8 at 1"; err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
-		if err := sortKeys(data, scratch[:9], c.SortBytes, 0); !errors.Is(err, c.EINVAL) {
+		if err := sortKeys(data, scratch[:9], c.SortBytes, 0, 0, new(sortWatch)); !errors.Is(err, c.EINVAL) {
 			t.Errorf("error %v, want one that is %v", err, c.EINVAL)
 		}
 	})
@@ -373,10 +373,10 @@ func BenchmarkSort(b *testing.B) {
 			scratch int
 			f       func(scratch []byte) error
 		}{
-			{"bytes", int(c.SortScratch(uintptr(n))), func(scratch []byte) error { return sortKeys(data, scratch, c.SortBytes, 0) }},
-			{"uint64", int(c.SortScratch(uintptr(n))), func(scratch []byte) error { return sortKeys(data, scratch, c.SortUint64, 0) }},
-			{"less", sortScratch(n, 1), func(scratch []byte) error { return sortRecords(data, scratch, byUint64, 1) }},
-			{"less-parallel", sortScratch(n, 2), func(scratch []byte) error { return sortRecords(data, scratch, byUint64, 2) }},
+			{"bytes", int(c.SortScratch(uintptr(n))), func(scratch []byte) error { return sortKeys(data, scratch, c.SortBytes, 0, 0, new(sortWatch)) }},
+			{"uint64", int(c.SortScratch(uintptr(n))), func(scratch []byte) error { return sortKeys(data, scratch, c.SortUint64, 0, 0, new(sortWatch)) }},
+			{"less", sortScratch(n, 1), func(scratch []byte) error { return sortRecords(data, scratch, byUint64, 1, new(sortWatch)) }},
+			{"less-parallel", sortScratch(n, 2), func(scratch []byte) error { return sortRecords(data, scratch, byUint64, 2, new(sortWatch)) }},
 		} {
 			b.Run(fmt.Sprintf("impl=%s/records=5M/size=%s", sort.name, size.name), func(b *testing.B) {
 				b.ReportAllocs()
@@ -407,7 +407,7 @@ func TestInsertLast(t *testing.T) {
 		want := slices.Clone(append(records, last))
 		slices.SortStableFunc(want, func(l, r []byte) int { return len(l) - len(r) })
 		got := withSort(t, in, len(in)/2+8, func(data, scratch []byte) {
-			insertLast(data, scratch, len(in)-frame-size, less)
+			insertLast(data, scratch, len(in)-frame-size, less, new(sortWatch))
 		})
 		if !bytes.Equal(got, framed(want)) {
 			t.Errorf("a last record of %d bytes: %v", size, unframed(t, got))
