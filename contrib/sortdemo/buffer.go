@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"iter"
 
 	"github.com/zmem-go/zmem/z"
@@ -15,6 +16,8 @@ func newBuffer(max int, dir string) buffer {
 	return buffer{z.NewBuffer(0, "sortdemo").WithAutoMmap(max, dir)}
 }
 
-func (b buffer) tryGrow(n int) error       { return b.TryGrow(n) }
-func (b buffer) sort() error               { return b.SortUint64(0) }
+func (b buffer) tryGrow(n int) error { return b.TryGrow(n) }
+func (b buffer) sort(ctx context.Context, progress func(done, total int64)) error {
+	return b.Sort(ctx, z.SortOptions{Key: z.ByUint64, Progress: progress})
+}
 func (b buffer) records() iter.Seq[[]byte] { return b.Records() }

@@ -14,16 +14,18 @@
 // The checksum depends on -n and -seed alone. sortdemoc, the same in C, prints the same.
 //
 // sortdemo exits with 0 when all went well, 1 when the records are not in order or not all there, or
-// memory or the disk ran out, and 2 when the flags make no sense.
+// memory or the disk ran out, 2 when the flags make no sense, and 130 when Ctrl-C interrupted it.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/signal"
 
 	"github.com/dustin/go-humanize"
 
@@ -32,7 +34,9 @@ import (
 )
 
 func main() {
-	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // options is what the flags say.
@@ -44,8 +48,8 @@ type options struct {
 	quiet bool
 }
 
-// command is the whole program; it returns the exit code.
-func command(args []string, stdout io.Writer, stderr *os.File) int {
+// command is the whole program, which ends early when ctx is done; it returns the exit code.
+func command(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) int {
 	o, err := parseOptions(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -59,9 +63,13 @@ func command(args []string, stdout io.Writer, stderr *os.File) int {
 		fmt.Fprintln(stdout, o)
 		bar = progress.New(stderr, steps*int64(o.n))
 	}
-	result, err := run(o, bar)
+	result, err := run(ctx, o, bar)
 	bar.Close()
 	result.write(stdout)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "sortdemo: interrupted")
+		return 130
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "sortdemo:", err)
 		return 1

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -44,8 +45,8 @@ type step struct {
 	memory  // at its peak
 }
 
-// run carries out all steps. What it has got is in the result, whatever the error.
-func run(o options, bar *progress.Bar) (result, error) {
+// run carries out all steps, until ctx is done. What it has got is in the result, whatever the error.
+func run(ctx context.Context, o options, bar *progress.Bar) (result, error) {
 	r := result{options: o}
 	b := newBuffer(int(o.cap), o.dir)
 	var done counter
@@ -60,24 +61,31 @@ func run(o options, bar *progress.Bar) (result, error) {
 		return errors.Join(err, watchErr)
 	}
 	err := do(fill, func() (err error) {
-		r.checksum, err = fillBuffer(b, o, &done)
+		r.checksum, err = fillBuffer(ctx, b, o, &done)
 		return err
 	})
 	if err == nil {
-		err = do(sort, b.sort)
+		err = do(sort, func() error {
+			return b.sort(ctx, func(bytes, total int64) { // in records, beside those of the first step
+				done.Store(int64(o.n) + int64(float64(o.n)*float64(bytes)/float64(max(total, 1))))
+			})
+		})
 	}
 	if err == nil {
-		err = do(check, func() error { return checkBuffer(b, o.n, r.checksum, &done) })
+		err = do(check, func() error { return checkBuffer(ctx, b, o.n, r.checksum, &done) })
 	}
 	r.ordered = err == nil
 	return r, errors.Join(err, b.Release())
 }
 
 // fillBuffer adds n records and returns the checksum of their keys.
-func fillBuffer(b buffer, o options, done *counter) (checksum uint64, err error) {
+func fillBuffer(ctx context.Context, b buffer, o options, done *counter) (checksum uint64, err error) {
 	random := splitmix.Source(o.seed)
 	for left := o.n; left > 0; left -= batch {
 		n := min(left, batch)
+		if err := ctx.Err(); err != nil {
+			return checksum, err
+		}
 		if err := b.tryGrow(n * framedSize); err != nil {
 			return checksum, err
 		}
@@ -96,7 +104,7 @@ func putKey(b buffer, key uint64) {
 }
 
 // checkBuffer says what is wrong where the records are not n, in order, with this checksum.
-func checkBuffer(b buffer, n int, checksum uint64, done *counter) error {
+func checkBuffer(ctx context.Context, b buffer, n int, checksum uint64, done *counter) error {
 	var last, sum uint64
 	i := 0
 	for record := range b.records() {
@@ -108,6 +116,9 @@ func checkBuffer(b buffer, n int, checksum uint64, done *counter) error {
 		sum = addKey(sum, key)
 		if i++; i%batch == 0 {
 			done.Add(batch)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
 	}
 	if i != n || sum != checksum {

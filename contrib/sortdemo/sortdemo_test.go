@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,14 +17,14 @@ import (
 // execute runs the command within the test, and returns what it printed and its exit code.
 func execute(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	errors, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	stderrFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer errors.Close()
+	defer stderrFile.Close()
 	var out bytes.Buffer
-	code = command(args, &out, errors)
-	text, err := os.ReadFile(errors.Name())
+	code = command(context.Background(), args, &out, stderrFile)
+	text, err := os.ReadFile(stderrFile.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		for _, k := range c.keys {
 			putKey(b, k)
 		}
-		err := checkBuffer(b, len(keys), sum, new(counter))
+		err := checkBuffer(context.Background(), b, len(keys), sum, new(counter))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %q", c.keys, err, c.want)
 		}
@@ -146,5 +148,47 @@ func TestSortdemo_TwinInC(t *testing.T) {
 	out, err := exec.Command(filepath.Join(dir, "sortdemoc"), "--cap", "1MiB", "--dir", dir+"/none").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "No such file") {
 		t.Errorf("no folder: %v\n%s", err, out)
+	}
+}
+
+// Ctrl-C ends a run in any of its steps, with what was done so far.
+func TestSortdemo_Interrupted(t *testing.T) {
+	for i, name := range stepNames {
+		b := newBuffer(0, "")
+		ctx, cancel := context.WithCancel(context.Background())
+		sum, err := fillBuffer(ctx, b, options{n: 3 * batch, seed: 1}, new(counter))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		err = []func() error{
+			func() error { _, err := fillBuffer(ctx, b, options{n: batch}, new(counter)); return err },
+			func() error { return b.sort(ctx, nil) },
+			func() error {
+				if err := b.sort(context.Background(), nil); err != nil {
+					return err
+				}
+				return checkBuffer(ctx, b, 3*batch, sum, new(counter))
+			},
+		}[i]()
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := b.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out bytes.Buffer
+	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	code := command(ctx, []string{"-n", "1000000", "-quiet"}, &out, f)
+	text, err := os.ReadFile(f.Name())
+	if code != 130 || string(text) != "sortdemo: interrupted\n" || err != nil || strings.Contains(out.String(), "in order") {
+		t.Errorf("code %d, %q, %v\n%s", code, text, err, &out)
 	}
 }
