@@ -241,6 +241,12 @@ void zm_text_free(char *text)
     zm__meta_free(text);
 }
 
+bool zm_return_idle(void)
+{
+    const zm__backend_t *b = zm__backend();
+    return b && b->decay();
+}
+
 int zm_return_memory(void)
 {
     const zm__backend_t *b = zm__backend();

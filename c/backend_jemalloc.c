@@ -246,6 +246,12 @@ static void jemalloc_locks(zm__lock_op_t *op)
         op(&lanes[i].lock);
 }
 
+/* jemalloc has a thread of its own for that. */
+static bool jemalloc_decay(void)
+{
+    return false;
+}
+
 /* ---- The report ---------------------------------------------------------------------------- */
 
 typedef struct text {
@@ -297,6 +303,7 @@ const zm__backend_t zm__backend_jemalloc = {
     .fill = jemalloc_fill,
     .flush = jemalloc_flush,
     .settle = jemalloc_settle,
+    .decay = jemalloc_decay,
     .good_size = jemalloc_good_size,
     .usable_size = jemalloc_usable_size,
     .stats = jemalloc_stats,

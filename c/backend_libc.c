@@ -67,6 +67,7 @@ const zm__backend_t zm__backend_libc = {
     .fill = libc_fill,
     .flush = libc_flush,
     .settle = libc_settle,
+    .decay = zm__libc_decay,
     .good_size = zm__libc_good_size,
     .usable_size = zm__libc_usable_size,
     .stats = zm__libc_stats,

@@ -87,6 +87,9 @@ func StatsText() (string, Err) {
 // ReturnMemory is zm_return_memory.
 func ReturnMemory() Err { return Err(C.zm_return_memory()) }
 
+// ReturnIdle is zm_return_idle.
+func ReturnIdle() bool { return bool(C.zm_return_idle()) }
+
 // Init is zm_init.
 func Init() Err { return Err(C.zm_init()) }
 

@@ -146,8 +146,8 @@ void zm_cache_drain(zm_cache_t *k)
     ZM__CHECK(zm__check_cache(k));
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         zm_shelf_t *s = &k->shelves[cls];
-        zm_depot_put(cls, exchange(s, &zm_no_magazine));
-        zm_depot_put(cls, s->previous);
+        zm__depot_put_idle(cls, exchange(s, &zm_no_magazine));
+        zm__depot_put_idle(cls, s->previous);
         s->previous = &zm_no_magazine;
     }
     ZM__CHECK(zm__check_cache(k));

@@ -47,4 +47,4 @@ func DepotPut(class uint, m *Magazine) {
 }
 
 // DepotTrim is zm_depot_trim.
-func DepotTrim(all bool) { C.zm_depot_trim(C.bool(all)) }
+func DepotTrim(all bool) bool { return bool(C.zm_depot_trim(C.bool(all))) }

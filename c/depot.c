@@ -236,7 +236,8 @@ zm_magazine_t *zm_depot_empty(unsigned cls, zm_magazine_t *full)
     return full;
 }
 
-void zm_depot_put(unsigned cls, zm_magazine_t *m)
+/* Takes a magazine of any kind; `idle` is whether nobody has needed it since the last trim. */
+static void put(unsigned cls, zm_magazine_t *m, bool idle)
 {
     if (m == &zm_no_magazine)
         return;
@@ -249,12 +250,24 @@ void zm_depot_put(unsigned cls, zm_magazine_t *m)
         push(&d->empty, m);
     else if (keep)
         push_full(cls, m);
+    if (keep && idle && m->len > 0)
+        d->low++;
     ZM__CHECK(zm__check_depot(cls));
     pthread_mutex_unlock(&d->lock);
     if (!keep) { /* m is still ours */
         magazine_flush(cls, m);
-        zm_depot_put(cls, m);
+        put(cls, m, idle);
     }
+}
+
+void zm_depot_put(unsigned cls, zm_magazine_t *m)
+{
+    put(cls, m, false);
+}
+
+void zm__depot_put_idle(unsigned cls, zm_magazine_t *m)
+{
+    put(cls, m, true);
 }
 
 /* Gives back the full magazines that a class did not need, or all, and the empty ones. Returns

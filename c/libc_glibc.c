@@ -40,3 +40,8 @@ int zm__libc_purge(void)
     malloc_trim(0); /* its result says only whether there was anything to give back */
     return ZM_OK;
 }
+
+bool zm__libc_decay(void)
+{
+    return zm__decay(zm__libc_purge);
+}

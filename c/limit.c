@@ -17,6 +17,7 @@
 
 static struct {
     _Alignas(ZM__CACHE_LINE) _Atomic int64_t held;
+    _Atomic int64_t peak; /* the most that was held since zm__take_peak */
     _Atomic int64_t limit;
     _Atomic int64_t low, high; /* the window; everything is inside where nobody waits */
 } state = {.limit = INT64_MAX, .low = INT64_MIN, .high = INT64_MAX};
@@ -68,6 +69,14 @@ static int64_t plus(int64_t held, uint64_t n)
     return (int64_t)((uint64_t)held + n);
 }
 
+static void raise_peak(int64_t held)
+{
+    int64_t peak = atomic_load_explicit(&state.peak, memory_order_relaxed);
+    while (held > peak && !atomic_compare_exchange_weak_explicit(
+                              &state.peak, &peak, held, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 /* Charges for as many blocks of n bytes as the limit allows, from min to max, or for none. A
  * request that is refused never shows in the counter: others would be refused because of it.
  */
@@ -85,6 +94,7 @@ static size_t charge(size_t n, size_t min, size_t max)
         after = plus(held, (uint64_t)(fit * n));
     } while (!atomic_compare_exchange_weak(&state.held, &held, after));
     ZM__CHECK(zm__check_held(after));
+    raise_peak(after);
     watch(after);
     return fit;
 }
@@ -114,6 +124,11 @@ void zm__uncharge(size_t n)
 int64_t zm_num_held_bytes(void)
 {
     return atomic_load_explicit(&state.held, memory_order_relaxed);
+}
+
+int64_t zm__take_peak(void)
+{
+    return atomic_exchange(&state.peak, zm_num_held_bytes());
 }
 
 int64_t zm_set_limit(int64_t bytes)

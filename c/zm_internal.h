@@ -100,6 +100,9 @@ typedef struct zm__backend {
     size_t (*fill)(size_t n, void **out, size_t len);
     void (*flush)(void *const *blocks, size_t len); /* the reverse */
     void (*settle)(void); /* gives up what the backend keeps for the next fill */
+    /* Gives back to the system what has been free for a while; returns whether there was any, or
+     * will be later. A backend that does it by itself returns false. */
+    bool (*decay)(void);
     size_t (*good_size)(size_t n);
     size_t (*usable_size)(const void *p); /* 0 where it cannot tell */
     int (*stats)(zm_memstats_t *out);     /* *out is zero on entry */
@@ -145,6 +148,32 @@ void zm__uncharge(size_t n);
 /* The same for as many blocks of n bytes as may be, from min to max; returns how many, or 0. */
 size_t zm__charge_some(size_t n, size_t min, size_t max);
 
+/* The most bytes held since this was called last. One thread at a time. */
+int64_t zm__take_peak(void);
+
+/* ---- decay.c ------------------------------------------------------------------------------ */
+
+/* What decides when free memory goes back to the system; zero at first. */
+typedef struct zm__decay {
+    int64_t high;  /* the most bytes held since memory last went back */
+    double due;    /* byte-seconds: what nobody needed in each period, by its length */
+    double looked; /* when, in seconds */
+    double budget; /* seconds that giving back may take; below 0 it has to wait */
+} zm__decay_t;
+
+typedef enum zm__decay_when { ZM__DECAY_NONE, ZM__DECAY_LATER, ZM__DECAY_NOW } zm__decay_when_t;
+
+/* Whether it is time to give back: peak is the most bytes held since the last look, held what is
+ * held now, `now` a time in seconds. NONE: nothing is free that would be worth it.
+ */
+zm__decay_when_t zm__decay_look(zm__decay_t *d, int64_t peak, int64_t held, double now);
+
+/* Says that memory went back, with `held` bytes held after it, and how long that took. */
+void zm__decay_done(zm__decay_t *d, int64_t held, double seconds);
+
+/* A backend's decay: looks, and calls purge when it is time. */
+bool zm__decay(int (*purge)(void));
+
 /* ---- depot.c ------------------------------------------------------------------------------ */
 
 /* What the depot has of one class. */
@@ -158,6 +187,9 @@ typedef struct zm__depot {
 
 /* Gives back all blocks that the depot holds; whether there were any. */
 bool zm__depot_flush(void);
+
+/* As zm_depot_put, for a magazine that nobody has needed since the last trim. */
+void zm__depot_put_idle(unsigned cls, zm_magazine_t *m);
 
 /* The addresses that stand behind a magazine. */
 static inline void **zm__blocks(zm_magazine_t *m)
@@ -581,6 +613,7 @@ size_t zm__libc_good_size(size_t n);
 size_t zm__libc_usable_size(const void *p);
 int zm__libc_stats(zm_memstats_t *out);
 int zm__libc_purge(void);
+bool zm__libc_decay(void);
 
 /* ---- The check build ------------------------------------------------------------------------
  *

@@ -136,6 +136,14 @@ void zm_text_free(char *text);
  */
 int zm_return_memory(void);
 
+/* Gives back to the system what has been free in the backend for a while, where the backend does
+ * not do so by itself: glibc's allocator. To be called about once a second while memory is freed,
+ * and after that until it returns false: whether there was any, or will be later. Cost: mostly less
+ * than a microsecond. When it gives back, some 50 ms to seconds a GiB, in which threads that need
+ * memory of the backend may wait; 2 % of one processor's time at most. docs/design.md has the rule.
+ */
+bool zm_return_idle(void);
+
 /* ---- The limit -------------------------------------------------------------------------------
  *
  * What counts is what zmem holds: blocks that callers have, and free ones in caches and in the

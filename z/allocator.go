@@ -280,6 +280,7 @@ func (a *Allocator) TrimTo(max int) {
 	checkSize("Allocator.TrimTo", max, math.MaxInt)
 	if a != nil {
 		a.mustCore("Allocator.TrimTo").Trim(uintptr(max))
+		noteFree()
 		a.endWindows(0)
 	}
 }
@@ -289,6 +290,7 @@ func (a *Allocator) TrimTo(max int) {
 func (a *Allocator) Release() {
 	if core := a.close(); core != nil {
 		core.Release()
+		noteFree()
 	}
 }
 

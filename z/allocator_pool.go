@@ -42,7 +42,9 @@ func (s *poolSentinel) afterGC() {
 	s.pool.mu.RLock()
 	defer s.pool.mu.RUnlock()
 	if s.pool.core != nil {
-		s.pool.core.Trim()
+		if s.pool.core.Trim() {
+			noteFree()
+		}
 		runtime.SetFinalizer(s, (*poolSentinel).afterGC)
 	}
 }
@@ -85,9 +87,10 @@ func (p *AllocatorPool) Return(a *Allocator) {
 	}
 	if p == nil || p.core == nil {
 		core.Release()
-		return
+	} else {
+		p.core.Put(core)
 	}
-	p.core.Put(core)
+	noteFree()
 }
 
 // Release frees what the pool keeps. From then on Get and Return are those of a nil pool. A second
@@ -101,5 +104,6 @@ func (p *AllocatorPool) Release() {
 	if p.core != nil {
 		p.core.Release()
 		p.core = nil
+		noteFree()
 	}
 }

@@ -187,7 +187,9 @@ func (b *Buffer) Release() error {
 	}
 	released(k)
 	var cause c.Cause
-	return b.failed("Release", k.Release(&cause), &cause)
+	err := k.Release(&cause)
+	noteFree()
+	return b.failed("Release", err, &cause)
 }
 
 // use is the control block for the method of that name, unless the Buffer was released.
@@ -273,5 +275,8 @@ func (b *Buffer) scratch(method string, n int) ([]byte, func(), error) {
 	if k == nil || k.Kind < c.BufferTmp {
 		sampleAdded(p, uintptr(n), b.tag)
 	}
-	return bytesAt(p, n), func() { k.ScratchFree(p, uintptr(n)) }, nil
+	return bytesAt(p, n), func() {
+		k.ScratchFree(p, uintptr(n))
+		noteFree()
+	}, nil
 }

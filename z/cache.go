@@ -201,6 +201,7 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 	unpin(k)
 
 	m := c.DepotEmpty(class, full)
+	noteFree()
 	if m == nil {
 		c.Free(p, n)
 		return

@@ -82,4 +82,5 @@ func freeDirect(p unsafe.Pointer, n uintptr) {
 		}
 	}
 	c.Free(p, n)
+	noteFree()
 }

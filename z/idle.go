@@ -4,15 +4,10 @@ package z
 
 import (
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/zmem-go/zmem/c"
 )
-
-// Memory parked in caches and in the depot is given back after garbage collections: the runtime
-// makes one every two minutes in a program that does nothing, so that no timer is needed, and often
-// in a program under load, where a cache in use never looks idle.
 
 // sentinel is garbage whose finalizer runs after each collection. (Not runtime.AddCleanup: Go 1.26
 // queues cleanups by P, and loses those of a P that GOMAXPROCS takes away.)
@@ -21,15 +16,10 @@ type sentinel struct{ _ *byte } // a pointer keeps it out of the tiny allocator'
 // watchGC has afterGC run after the next garbage collection, and every one after it.
 func watchGC() { runtime.SetFinalizer(new(sentinel), (*sentinel).afterGC) }
 
-// givingBack is held while blocks go back. Without it, ReturnMemory could find the depot empty and
-// purge the backend while afterGC has yet to free what it took from there.
-var givingBack sync.Mutex
-
+// afterGC finds what a program has left in caches without ever freeing so much that a magazine was
+// full: the runtime makes a collection every two minutes in a program that does nothing.
 func (s *sentinel) afterGC() {
-	givingBack.Lock()
-	defer givingBack.Unlock()
-	drainIdle()
-	c.DepotTrim(false)
+	noteFree()
 	runtime.SetFinalizer(s, (*sentinel).afterGC)
 }
 
@@ -49,6 +39,12 @@ func drainForLimit() bool {
 }
 
 var lastDrainForLimit time.Time // givingBack guards it
+
+// drainAll drains every cache.
+func drainAll() { drain(func(*c.Cache) bool { return true }) }
+
+// drainIdle drains the caches through which nothing was allocated or freed since the last call.
+func drainIdle() { drain((*c.Cache).Idle) }
 
 // returnMemory gives all that is free back to the system.
 func returnMemory() c.Err {

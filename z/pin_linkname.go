@@ -86,43 +86,32 @@ func addCache(pid int) bool {
 	return true
 }
 
-// retire takes their caches from the Ps for which idle says so.
-func retire(idle func(*c.Cache) bool) {
+// retire takes their caches from the Ps for which want says so.
+func retire(want func(*c.Cache) bool) {
 	for i := range caches {
-		if k := (pinned)(atomic.LoadPointer(&caches[i])); k != nil && idle(k) {
+		if k := (pinned)(atomic.LoadPointer(&caches[i])); k != nil && want(k) {
 			atomic.StorePointer(&caches[i], nil)
 			retired = append(retired, k)
 		}
 	}
 }
 
-// drainRetired gives the blocks of retired caches to the depot. The world must have been stopped
-// since they were retired: it stops only when no goroutine is pinned any more.
-func drainRetired() {
+// drain gives the blocks of the caches for which want says so to the depot. Where there are such
+// caches it stops the world, which stops only when no goroutine is pinned: nobody is in the middle of
+// using them after that.
+func drain(want func(*c.Cache) bool) {
+	cachesMu.Lock()
+	defer cachesMu.Unlock()
+	retire(want)
+	if len(retired) == 0 {
+		return
+	}
+	var stopsTheWorld runtime.MemStats
+	runtime.ReadMemStats(&stopsTheWorld)
 	checkCaches()
 	for _, k := range retired {
 		k.Drain()
 	}
 	spare = append(spare, retired...)
 	retired = retired[:0]
-}
-
-// drainIdle retires the caches of Ps that allocated and freed nothing since it was called last. It
-// runs after each garbage collection, which stops the world twice, so that those of the last time
-// can be drained.
-func drainIdle() {
-	cachesMu.Lock()
-	defer cachesMu.Unlock()
-	drainRetired()
-	retire((*c.Cache).Idle)
-}
-
-// drainAll drains every cache.
-func drainAll() {
-	cachesMu.Lock()
-	defer cachesMu.Unlock()
-	retire(func(*c.Cache) bool { return true })
-	var stopsTheWorld runtime.MemStats
-	runtime.ReadMemStats(&stopsTheWorld)
-	drainRetired()
 }

@@ -61,13 +61,8 @@ func unpin(s pinned) { s.mu.Unlock() }
 // pinNew follows a pin that returned nil, which has tried all there is to try.
 func pinNew() pinned { return nil }
 
-// drainIdle drains the caches through which nothing was allocated or freed since the last call.
-func drainIdle() { drainIf((*c.Cache).Idle) }
-
-// drainAll drains every cache.
-func drainAll() { drainIf(func(*c.Cache) bool { return true }) }
-
-func drainIf(want func(*c.Cache) bool) {
+// drain gives the blocks of the caches for which want says so to the depot.
+func drain(want func(*c.Cache) bool) {
 	for i := range stripes {
 		s := &stripes[i]
 		s.mu.Lock()

@@ -51,6 +51,7 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 	if c.LeakFree(p, n, siteOf(skipToFreeCaller, ""), &fault) != c.OK {
 		panic(freeFault(uintptr(p), n, &fault))
 	}
+	noteFree()
 }
 
 // newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
@@ -63,6 +64,9 @@ func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
 	pooled.LeakOwn(site)
 	return pooled
 }
+
+// drainIdle has no caches to drain.
+func drainIdle() {}
 
 // drainForLimit has no caches to drain.
 func drainForLimit() bool { return false }

@@ -137,6 +137,30 @@ static void test_freeing_with_a_smaller_size(void **state)
     zm_cache_drain(cache);
 }
 
+/* Nobody needs the blocks of a cache that was drained: the next trim gives them back, and of what
+ * the depot had no more than was not needed.
+ */
+static void test_what_was_drained_is_idle(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    zm_cache_t *cache = zm_cache_new();
+    zm_depot_trim(true);
+    int64_t before = zm_num_held_bytes();
+    zm_magazine_t *needed = zm_depot_full(zm__class_of(N), &zm_no_magazine);
+    int64_t one = zm_num_held_bytes() - before;
+    zm_depot_put(zm__class_of(N), needed);
+    zm_cache_free(cache, zm_calloc(N), N);
+    assert_true(zm_num_held_bytes() > before + one);
+    zm_cache_drain(cache);
+    assert_true(zm_num_held_bytes() > before + one);
+    assert_true(zm_depot_trim(false));
+    assert_int_equal(zm_num_held_bytes(), before + one);
+    assert_true(zm_depot_trim(false));
+    assert_int_equal(zm_num_held_bytes(), before);
+    assert_false(zm_depot_trim(false));
+}
+
 static void test_idle(void **state)
 {
     (void)state;
@@ -187,6 +211,7 @@ int main(void)
         cmocka_unit_test_teardown(test_impossible_sizes, check_none_left),
         cmocka_unit_test_teardown(test_blocks_change_hands, check_none_left),
         cmocka_unit_test_teardown(test_freeing_with_a_smaller_size, check_none_left),
+        cmocka_unit_test_teardown(test_what_was_drained_is_idle, check_none_left),
         cmocka_unit_test_teardown(test_idle, check_none_left),
         cmocka_unit_test_teardown(test_counters, check_none_left),
     };

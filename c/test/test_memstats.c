@@ -145,6 +145,31 @@ static void test_return_memory_of_caches(void **state)
     assert_counts(0, 0);
 }
 
+/* Without being told to, and by when something is free: glibc's when it is asked, with the help of
+ * nobody else; jemalloc's on its own, which main has switched off.
+ */
+static void test_return_idle(void **state)
+{
+    (void)state;
+    if (strcmp(zm_backend(), "jemalloc") == 0) {
+        assert_false(zm_return_idle());
+        return;
+    }
+    assert_int_equal(zm_return_memory(), ZM_OK);
+    int64_t before = statm(1);
+    size_t n = 1000;
+    void *last = churn(&n);
+    assert_true(churned >= before + 60 * MIB);
+    assert_true(statm(1) >= before + 30 * MIB); /* kept, or this tests nothing */
+    size_t looks = 0;
+    for (; zm_return_idle(); looks++) {
+        assert_true(looks < 1200); /* a minute */
+        usleep(50000);
+    }
+    assert_true(looks > 1 && statm(1) <= before + 8 * MIB);
+    zm_free(last, n);
+}
+
 /* In a child, with little address space left: blocks come until they do not, and then again. */
 static bool run_out(const void *arg)
 {
@@ -193,6 +218,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_figures_follow),
         cmocka_unit_test(test_return_memory),
         cmocka_unit_test(test_return_memory_of_caches),
+        cmocka_unit_test(test_return_idle),
         cmocka_unit_test(test_running_out),
     };
     return cmocka_run_group_tests_name("memstats", tests, NULL, NULL);
