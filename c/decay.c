@@ -9,9 +9,9 @@
  * free is weighed by how long it has been: it goes back when its bytes, times the seconds for which
  * nobody needed them, are worth it. Where nearly all that was held is free that takes a second,
  * where an eighth is four, where a 32nd is sixteen; less than that stays. While what is held falls
- * it takes eight times as long: the last block of a page may be about to go.
+ * it takes sixteen times as long: the last block of a page may be about to go.
  *
- * The time that it takes is paid from a budget, to which each second adds a 50th of one.
+ * The processor time that it takes is paid from a budget, to which each second adds a 50th of one.
  *
  * Whoever finds another thread here leaves: there is nothing to wait for.
  */
@@ -22,7 +22,7 @@
 
 #define MIN_FREE ((int64_t)1 << 20) /* bytes: less is not worth it, nor is a 32nd of the most */
 #define WORTH_BYTES ((double)(4u << 20)) /* byte-seconds, beside a half of the most */
-#define FALLING 8                        /* times that, while what is held falls */
+#define FALLING 16                       /* times that, while what is held falls */
 #define SHARE 0.02                       /* of a second, that each second adds to the budget */
 #define MAX_BUDGET 1.0                   /* seconds */
 
@@ -62,11 +62,11 @@ void zm__decay_done(zm__decay_t *d, int64_t held, double seconds)
     d->budget -= seconds;
 }
 
-/* Seconds since some time in the past. */
-static double seconds(void)
+/* Seconds that a clock shows. */
+static double seconds(clockid_t clock)
 {
     struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+    if (clock_gettime(clock, &t) != 0)
         return 0;
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
@@ -76,11 +76,12 @@ bool zm__decay(int (*purge)(void))
     if (atomic_flag_test_and_set(&busy))
         return true;
     int64_t peak = zm__take_peak();
-    double began = seconds();
-    zm__decay_when_t when = zm__decay_look(&state, peak, zm_num_held_bytes(), began);
+    double now = seconds(CLOCK_MONOTONIC);
+    zm__decay_when_t when = zm__decay_look(&state, peak, zm_num_held_bytes(), now);
     if (when == ZM__DECAY_NOW) {
+        double began = seconds(CLOCK_THREAD_CPUTIME_ID); /* what others take is not our price */
         purge();
-        zm__decay_done(&state, zm_num_held_bytes(), seconds() - began);
+        zm__decay_done(&state, zm_num_held_bytes(), seconds(CLOCK_THREAD_CPUTIME_ID) - began);
     }
     atomic_flag_clear(&busy);
     return when != ZM__DECAY_NONE;

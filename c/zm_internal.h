@@ -168,7 +168,8 @@ typedef enum zm__decay_when { ZM__DECAY_NONE, ZM__DECAY_LATER, ZM__DECAY_NOW } z
  */
 zm__decay_when_t zm__decay_look(zm__decay_t *d, int64_t peak, int64_t held, double now);
 
-/* Says that memory went back, with `held` bytes held after it, and how long that took. */
+/* Says that memory went back, with `held` bytes held after it, and the processor time that it took.
+ */
 void zm__decay_done(zm__decay_t *d, int64_t held, double seconds);
 
 /* A backend's decay: looks, and calls purge when it is time. */

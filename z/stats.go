@@ -70,7 +70,7 @@ func WriteStats(w io.Writer) error {
 func StatsPrint() { _ = WriteStats(os.Stderr) }
 
 // ReturnMemory gives memory that is free, but kept for later by caches and the backend, back to the
-// system. It stops the world for a moment and takes milliseconds, and what it gave back is slower to
+// system at once, rather than after it was idle for some seconds. It stops the world for a moment and takes milliseconds, and what it gave back is slower to
 // get again: call it after a peak, not in a loop. jemalloc may still be at it on its own thread when
 // it returns; glibc keeps some of what is free at the end of its arenas, up to 64 MiB each once large
 // blocks were freed. An error is the backend's.
