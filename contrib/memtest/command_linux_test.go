@@ -376,6 +376,27 @@ func TestMemtest_OrphanEnds(t *testing.T) {
 	t.Error("the child still runs")
 }
 
+// On libc too, resident memory follows what is in use, without being asked to. (Under load it may take
+// longer than a rest, so that it gets three tries.)
+func TestMemtest_LibcGivesBack(t *testing.T) {
+	rows := regexp.MustCompile(`(?m)^(low 2|all freed) +\d+ +\d+ +(-?\d+)`)
+	var r result
+	for range 3 {
+		r = execute(t, "-backend", "libc", "-hi", "256MiB", "-lo", "16MiB", "-cycles", "2", "-rest", "4s", "-quiet")
+		found, little := rows.FindAllStringSubmatch(r.stdout, -1), 0
+		for _, row := range found {
+			var above int
+			if _, err := fmt.Sscan(row[2], &above); err == nil && above < 64 {
+				little++
+			}
+		}
+		if r.code == 0 && len(found) == 2 && little == 2 {
+			return
+		}
+	}
+	t.Errorf("exit code %d, more than 64 MiB above the start:\n%s%s", r.code, r.stdout, r.stderr)
+}
+
 // memtestc, the twin in C, allocates the same blocks and prints the same table.
 func TestMemtest_TwinInC(t *testing.T) {
 	dir := t.TempDir()

@@ -15,7 +15,7 @@
 // Resident memory at a low point is read after a rest of -rest, in which the allocator may give
 // back by itself; nothing asks it to, unless -return is given, since few programs do. The default
 // of two seconds was measured to suffice for a jemalloc whose dirty_decay_ms is 1000; at its own
-// default of 10000 it takes more than ten. What was read is to be compared with the resident memory
+// default of 10000 it takes more than ten. With libc, zmem has it give back after a second or more. What was read is to be compared with the resident memory
 // at the start, before the first allocation, plus what is in use.
 //
 // The backends:
