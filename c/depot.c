@@ -451,7 +451,7 @@ uint64_t zm__check_depots(void)
     size_t sum = 0, most = KEEP_BYTES;
     uint64_t parked = 0;
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++)
-        pthread_mutex_lock(&depot_of(cls)->lock);
+        pthread_mutex_lock(&depots[cls].lock);
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES && zm__backend(); cls++) {
         parked += check_lists(cls) * zm__class_size(cls);
         sum += depots[cls].nfull * magazine_bytes(cls);
@@ -467,6 +467,6 @@ uint64_t zm__check_depots(void)
 
 zm__depot_t *zm__check_depot_of(unsigned cls)
 {
-    return depot_of(cls);
+    return &depots[cls];
 }
 #endif

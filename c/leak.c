@@ -246,7 +246,6 @@ void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site)
 uint64_t zm__check_tracked(bool at_rest)
 {
     int64_t bytes = 0, objects = 0;
-    pthread_once(&once, init_locks);
     for (size_t i = 0; i < ZM__SHARDS; i++) {
         record_shard_t *shard = &record_shards[i];
         pthread_mutex_lock(&shard->lock);

@@ -268,7 +268,6 @@ void zm_profile_stats(zm_profile_stats_t *out)
 uint64_t zm__check_tracked(bool at_rest)
 {
     size_t outside = 0;
-    pthread_once(&once, init_locks);
     for (size_t i = 0; i < ZM__SHARDS; i++) {
         pthread_mutex_lock(&shards[i].lock);
         const zm__records_t *t = &shards[i].records;

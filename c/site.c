@@ -215,7 +215,6 @@ void zm__check_sites(bool at_rest, int64_t *bytes, int64_t *objects)
 {
     size_t n = 0;
     *bytes = *objects = 0;
-    pthread_once(&once, init_locks);
     for (site_shard_t *shard = site_shards; shard < site_shards + SHARDS; shard++) {
         pthread_mutex_lock(&shard->lock);
         for (size_t i = 0; i < BUCKETS; i++) {

@@ -30,7 +30,7 @@ func TestCheck_Windows(t *testing.T) {
 	a := NewAllocator(1 << 20)
 	defer a.Release()
 	a.Allocate(8)
-	core, ws := a.mustCore(), &a.windows
+	core, ws := a.mustCore("test"), &a.windows
 	var at int
 	for ws.claims[at] == nil {
 		at++
@@ -106,7 +106,7 @@ func TestCheck_Goroutines(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	a.windows.check(a.mustCore())
+	a.windows.check(a.mustCore("test"))
 	a.Reset()
 	ReturnMemory()
 	c.DepotTrim(true)
