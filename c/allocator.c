@@ -146,29 +146,30 @@ static void chunks_free(zm_allocator_t *a, chunk_t **from)
     }
 }
 
-/* A chunk of that size that is in no list yet; NULL when out of memory. */
-static chunk_t *chunk_new(zm_allocator_t *a, size_t size)
+/* Makes a chunk of that size, which is in no list yet. */
+static int chunk_new(zm_allocator_t *a, size_t size, chunk_t **out)
 {
     chunk_t *c = zm__meta_calloc(sizeof *c);
     if (!c)
-        return NULL;
+        return ZM_ENOMEM;
     void *base = NULL;
-    if (size >= MIN_REUSED && size <= MAX_REUSED)
-        c->dirty = zm__alloc_batch(size, &base, 1) ? 0 : size;
-    else
-        base = zm_calloc_aligned(size, size < MIN_REUSED ? ZM__CACHE_LINE : 16);
-    if (!base) {
+    bool reused = size >= MIN_REUSED && size <= MAX_REUSED;
+    int err = reused ? zm__alloc_batch(size, &base, 1)
+                     : zm_try_calloc(size, size < MIN_REUSED ? ZM__CACHE_LINE : 16, &base);
+    if (err) {
         zm__meta_free(c);
-        return NULL;
+        return err;
     }
     c->base = base;
     c->size = size;
+    c->dirty = reused ? size : 0;
     count_chunk(a, size);
-    return c;
+    *out = c;
+    return ZM_OK;
 }
 
 /* Adds a chunk with room for `need` bytes: twice the last one if there is memory for that. */
-static chunk_t *chunk_add(zm_allocator_t *a, size_t need)
+static int chunk_add(zm_allocator_t *a, size_t need, chunk_t **out)
 {
     chunk_t **at = a->current ? &a->current : &a->first;
     size_t size = a->first_size;
@@ -178,16 +179,16 @@ static chunk_t *chunk_add(zm_allocator_t *a, size_t need)
         size *= 2;
     if (size < need)
         size = need; /* 1 GiB and an alignment */
-    chunk_t *c = chunk_new(a, size);
-    if (!c && need < size)
-        c = chunk_new(a, need);
-    if (c) {
-        *at = c;
-        set_grown(a, c);
+    int err = chunk_new(a, size, out);
+    if (err && need < size)
+        err = chunk_new(a, need, out);
+    if (!err) {
+        *at = *out;
+        set_grown(a, *out);
         if (!a->current)
-            a->current = c;
+            a->current = *out;
     }
-    return c;
+    return err;
 }
 
 /* Bytes to skip so that the next piece of the chunk is aligned. */
@@ -202,27 +203,30 @@ static bool has_room(const chunk_t *c, size_t n, size_t align)
     return pad <= room && n <= room - pad;
 }
 
-/* The chunk that has room for n aligned bytes, if need be a new one; NULL when out of memory. What
- * is small moves on to it for good.
+/* Finds the chunk that has room for n aligned bytes, if need be a new one. What is small moves on
+ * to it for good.
  */
-static chunk_t *chunk_for(zm_allocator_t *a, size_t n, size_t align)
+static int chunk_for(zm_allocator_t *a, size_t n, size_t align, chunk_t **out)
 {
     chunk_t *c = a->current;
     while (c && !has_room(c, n, align))
         c = c->next;
     /* A new chunk may start at any multiple of 16; n is at most 1 GiB, and so is align. */
-    if (!c && !(c = chunk_add(a, round_up(n + (align > 16 ? align : 0), MIN_CHUNK))))
-        return NULL;
+    size_t need = round_up(n + (align > 16 ? align : 0), MIN_CHUNK);
+    int err = c ? ZM_OK : chunk_add(a, need, &c);
+    if (err)
+        return err;
     if (n + align <= ZM_WINDOW_MAX_ALLOC + 2 * HEAD)
         a->current = c;
-    return c;
+    *out = c;
+    return ZM_OK;
 }
 
 /* A piece of a chunk, the first bytes of which are to be cleared. Large blocks and cursors do that
  * after the lock is let go, as it takes longer than all else that is done under it.
  */
 typedef struct piece {
-    unsigned char *base; /* NULL where there is no memory */
+    unsigned char *base;
     size_t size;
     size_t dirty;
 } piece_t;
@@ -260,32 +264,33 @@ static void *window_take(zm_window_t *w, size_t n)
     return end <= w->size ? (unsigned char *)w + (end - n) : NULL;
 }
 
-/* Memory for a window of `most` bytes, if that is not much of the chunk, with room for n bytes, at
- * most ZM_WINDOW_MAX_ALLOC and a multiple of 8.
+/* Takes memory for a window of `most` bytes, if that is not much of the chunk, with room for n
+ * bytes, at most ZM_WINDOW_MAX_ALLOC and a multiple of 8.
  */
-static piece_t window_new(zm_allocator_t *a, size_t n, size_t most)
+static int window_new(zm_allocator_t *a, size_t n, size_t most, piece_t *out)
 {
     zm_window_t *w = a->spare;
     if (w && n <= w->size - HEAD) {
         a->spare = w->next;
         a->idle -= w->size - HEAD;
-        return (piece_t){(unsigned char *)w, w->size, HEAD};
+        *out = (piece_t){(unsigned char *)w, w->size, HEAD};
+        return ZM_OK;
     }
-    chunk_t *c = chunk_for(a, HEAD + n, ZM__CACHE_LINE);
-    if (!c)
-        return (piece_t){NULL, 0, 0};
+    chunk_t *c;
+    int err = chunk_for(a, HEAD + n, ZM__CACHE_LINE, &c);
+    if (err)
+        return err;
     size_t size = c->size / 8, room = c->size - c->carved - padding(c, ZM__CACHE_LINE);
     size = size < MIN_WINDOW ? MIN_WINDOW : size > most ? most : size;
     if (room - HEAD - n < size) /* what would be left is no window for the likes of n */
         size = room & ~(size_t)7;
     c->idle += HEAD;
-    return carve(a, c, size, ZM__CACHE_LINE);
+    *out = carve(a, c, size, ZM__CACHE_LINE);
+    return ZM_OK;
 }
 
 static zm_window_t *window_start(piece_t p)
 {
-    if (!p.base)
-        return NULL;
     zm_window_t *w = clear(p);
     w->used = HEAD;
     w->size = p.size;
@@ -314,32 +319,34 @@ static void windows_end(zm_allocator_t *a)
     a->idle = 0;
 }
 
-zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site)
+int zm__allocator_new(size_t size, zm_site_t *site, zm_allocator_t **out)
 {
-    if (size > ZM_MAX_SIZE)
-        return NULL;
-    zm_allocator_t *a = zm__meta_calloc(sizeof *a);
+    if (!zm__backend())
+        return ZM_EBACKEND;
+    zm_allocator_t *a = size <= ZM_MAX_SIZE ? zm__meta_calloc(sizeof *a) : NULL;
     if (!a)
-        return NULL;
+        return ZM_ENOMEM;
     a->first_size = MIN_CHUNK;
     while (a->first_size < size)
         a->first_size *= 2;
     a->site = site;
-    a->first = a->current = chunk_new(a, a->first_size);
-    if (!a->first) {
+    int err = chunk_new(a, a->first_size, &a->first);
+    if (err) {
         zm__meta_free(a);
-        return NULL;
+        return err;
     }
+    a->current = a->first;
     set_grown(a, a->first);
     pthread_mutex_init(&a->lock, NULL);
     windows_end(a);
     zm__allocator_show(a);
-    return a;
+    *out = a;
+    return ZM_OK;
 }
 
-zm_allocator_t *zm_allocator_new(size_t size)
+int zm_allocator_new(size_t size, zm_allocator_t **out)
 {
-    return zm__allocator_new(size, NULL);
+    return zm__allocator_new(size, NULL, out);
 }
 
 void zm_allocator_release(zm_allocator_t *a)
@@ -375,44 +382,72 @@ static zm_window_t **slot_of(zm_allocator_t *a)
     return &a->windows[page * 0x9e3779b1u >> (32 - ZM_WINDOW_BITS)];
 }
 
-void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most)
+int zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most, void **out)
 {
     n = round_up(n, 8);
+    int err = ZM_OK;
     pthread_mutex_lock(&a->lock);
     zm_window_t *current = __atomic_load_n(slot, __ATOMIC_RELAXED);
     void *p = current ? window_take(current, n) : NULL;
     if (!p) { /* nobody else has refilled it meanwhile */
         chunk_t *c = a->current;
-        zm_window_t *w = NULL;
-        if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8))
+        piece_t piece;
+        if (c && !has_room(c, HEAD + n, ZM__CACHE_LINE) && has_room(c, n, 8)) {
             p = clear(carve(a, c, n, 8));
-        else if ((w = window_start(window_new(a, n, most))))
+        } else if (!(err = window_new(a, n, most, &piece))) {
+            zm_window_t *w = window_start(piece);
             p = window_take(w, n);
-        if (w)
             __atomic_store_n(slot, w, __ATOMIC_RELEASE);
+        }
         ZM__CHECK(zm__check_allocator(a, false));
     }
     pthread_mutex_unlock(&a->lock);
-    return p;
+    if (!err)
+        *out = p;
+    return err;
 }
 
-void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
+/* What is wrong with the arguments of an allocation. */
+static int check(size_t n, size_t align)
 {
-    if (n > ZM_MAX_ALLOC || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
-        return NULL;
+    if (align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
+        return ZM_EINVAL;
+    return n > ZM_MAX_ALLOC ? ZM_ENOMEM : ZM_OK;
+}
+
+int zm_allocator_try_allocate(zm_allocator_t *a, size_t n, size_t align, void **out)
+{
+    int err = check(n, align);
+    if (err)
+        return err;
     n = n ? round_up(n, 8) : 8;
     if (align <= 8 && n <= ZM_WINDOW_MAX_ALLOC) {
         zm_window_t **slot = slot_of(a);
         void *p = window_take(__atomic_load_n(slot, __ATOMIC_ACQUIRE), n);
-        return p ? p : zm_allocator_refill(a, slot, n, MAX_WINDOW);
+        if (!p)
+            return zm_allocator_refill(a, slot, n, MAX_WINDOW, out);
+        *out = p;
+        return ZM_OK;
     }
-    pthread_mutex_lock(&a->lock);
     align = align < 8 ? 8 : align;
-    chunk_t *c = chunk_for(a, n, align);
-    piece_t p = c ? carve(a, c, n, align) : (piece_t){NULL, 0, 0};
+    chunk_t *c;
+    piece_t p = {NULL, 0, 0};
+    pthread_mutex_lock(&a->lock);
+    err = chunk_for(a, n, align, &c);
+    if (!err)
+        p = carve(a, c, n, align);
     ZM__CHECK(zm__check_allocator(a, false));
     pthread_mutex_unlock(&a->lock);
-    return clear(p);
+    if (!err)
+        *out = clear(p);
+    return err;
+}
+
+void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align)
+{
+    void *p = NULL;
+    zm_allocator_try_allocate(a, n, align, &p);
+    return p;
 }
 
 void *zm_allocator_allocate(zm_allocator_t *a, size_t n)
@@ -501,32 +536,42 @@ void zm_cursor_open(zm_cursor_t *k, zm_allocator_t *a)
     *k = (zm_cursor_t){.allocator = a};
 }
 
-void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
+int zm_cursor_try_allocate(zm_cursor_t *k, size_t n, size_t align, void **out)
 {
-    if (n > ZM_MAX_ALLOC || align == 0 || align > ZM_MAX_ALIGN || (align & (align - 1)))
-        return NULL;
+    int err = check(n, align);
+    if (err)
+        return err;
     size_t left = (size_t)k->left;
     n = n ? n : 1;
     if (n <= left) {
         size_t pad = (size_t)((uintptr_t)(k->base + (left - n)) & (align - 1));
         if (pad <= left - n) {
             k->left -= (ptrdiff_t)(n + pad);
-            return k->base + k->left;
+            *out = k->base + k->left;
+            return ZM_OK;
         }
     }
     if (n + align > ZM_WINDOW_MAX_ALLOC)
-        return zm_allocator_allocate_aligned(k->allocator, n, align);
+        return zm_allocator_try_allocate(k->allocator, n, align, out);
+    piece_t p;
     pthread_mutex_lock(&k->allocator->lock);
-    piece_t p = window_new(k->allocator, round_up(n + align, 8), MAX_CURSOR);
+    err = window_new(k->allocator, round_up(n + align, 8), MAX_CURSOR, &p);
     ZM__CHECK(zm__check_allocator(k->allocator, false));
     pthread_mutex_unlock(&k->allocator->lock);
+    if (err)
+        return err;
     zm_window_t *w = window_start(p);
-    if (!w)
-        return NULL;
     zm_cursor_close(k);
     k->base = (unsigned char *)(w + 1);
     k->left = (ptrdiff_t)(w->size - HEAD);
-    return zm_cursor_allocate(k, n, align);
+    return zm_cursor_try_allocate(k, n, align, out);
+}
+
+void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align)
+{
+    void *p = NULL;
+    zm_cursor_try_allocate(k, n, align, &p);
+    return p;
 }
 
 void zm_cursor_close(zm_cursor_t *k)

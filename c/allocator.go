@@ -2,12 +2,12 @@ package c
 
 // #cgo noescape zm_allocator_refill
 // #cgo nocallback zm_allocator_refill
-// #cgo noescape zm_allocator_allocate_aligned
-// #cgo nocallback zm_allocator_allocate_aligned
+// #cgo noescape zm_allocator_try_allocate
+// #cgo nocallback zm_allocator_try_allocate
 // #cgo noescape zm_allocator_grown
 // #cgo nocallback zm_allocator_grown
-// #cgo noescape zm_cursor_allocate
-// #cgo nocallback zm_cursor_allocate
+// #cgo noescape zm_cursor_try_allocate
+// #cgo nocallback zm_cursor_try_allocate
 // #cgo noescape zm_cursor_close
 // #cgo nocallback zm_cursor_close
 // #include "zmem.h"
@@ -20,18 +20,20 @@ type Allocator struct{ _ byte }
 
 func (a *Allocator) c() *C.zm_allocator_t { return (*C.zm_allocator_t)(unsafe.Pointer(a)) }
 
-// NewAllocator is zm_allocator_new.
-func NewAllocator(size uintptr) *Allocator {
-	return (*Allocator)(unsafe.Pointer(C.zm_allocator_new(C.size_t(size))))
+// NewAllocator is zm_allocator_new; nil where it fails.
+func NewAllocator(size uintptr) (*Allocator, Err) {
+	var out *C.zm_allocator_t
+	err := Err(C.zm_allocator_new(C.size_t(size), &out))
+	return (*Allocator)(unsafe.Pointer(out)), err
 }
 
 // Refill is zm_allocator_refill, with nil for a window that there is not yet; the window to use from
 // now on is the second result.
-func (a *Allocator) Refill(w *Window, n, most uintptr) (unsafe.Pointer, *Window) {
+func (a *Allocator) Refill(w *Window, n, most uintptr) (p unsafe.Pointer, now *Window, err Err) {
 	crossed()
 	slot := (*C.zm_window_t)(unsafe.Pointer(w))
-	p := C.zm_allocator_refill(a.c(), &slot, C.size_t(n), C.size_t(most))
-	return p, (*Window)(unsafe.Pointer(slot))
+	err = Err(C.zm_allocator_refill(a.c(), &slot, C.size_t(n), C.size_t(most), &p))
+	return p, (*Window)(unsafe.Pointer(slot)), err
 }
 
 // Grown is zm_allocator_grown.
@@ -41,10 +43,11 @@ func (a *Allocator) Grown() (chunk unsafe.Pointer, size uintptr) {
 	return chunk, uintptr(n)
 }
 
-// Allocate is zm_allocator_allocate_aligned.
-func (a *Allocator) Allocate(n, align uintptr) unsafe.Pointer {
+// TryAllocate is zm_allocator_try_allocate; nil where it fails.
+func (a *Allocator) TryAllocate(n, align uintptr) (p unsafe.Pointer, err Err) {
 	crossed()
-	return C.zm_allocator_allocate_aligned(a.c(), C.size_t(n), C.size_t(align))
+	err = Err(C.zm_allocator_try_allocate(a.c(), C.size_t(n), C.size_t(align), &p))
+	return p, err
 }
 
 // Ref is zm_allocator_ref.
@@ -65,10 +68,12 @@ func (a *Allocator) Trim(max uintptr) { C.zm_allocator_trim(a.c(), C.size_t(max)
 // Release is zm_allocator_release.
 func (a *Allocator) Release() { C.zm_allocator_release(a.c()) }
 
-// Allocate is zm_cursor_allocate. k is on the stack: C must not get at Go pointers beside it.
-func (k *Cursor) Allocate(n, align uintptr) unsafe.Pointer {
+// TryAllocate is zm_cursor_try_allocate; nil where it fails. k is on the stack: C must not get at Go
+// pointers beside it.
+func (k *Cursor) TryAllocate(n, align uintptr) (p unsafe.Pointer, err Err) {
 	crossed()
-	return C.zm_cursor_allocate((*C.zm_cursor_t)(unsafe.Pointer(k)), C.size_t(n), C.size_t(align))
+	err = Err(C.zm_cursor_try_allocate((*C.zm_cursor_t)(unsafe.Pointer(k)), C.size_t(n), C.size_t(align), &p))
+	return p, err
 }
 
 // Close is zm_cursor_close.
@@ -81,9 +86,11 @@ func (p *AllocatorPool) c() *C.zm_allocator_pool_t {
 	return (*C.zm_allocator_pool_t)(unsafe.Pointer(p))
 }
 
-// NewAllocatorPool is zm_allocator_pool_new.
-func NewAllocatorPool(max uintptr) *AllocatorPool {
-	return (*AllocatorPool)(unsafe.Pointer(C.zm_allocator_pool_new(C.size_t(max))))
+// NewAllocatorPool is zm_allocator_pool_new; nil where it fails.
+func NewAllocatorPool(max uintptr) (*AllocatorPool, Err) {
+	var out *C.zm_allocator_pool_t
+	err := Err(C.zm_allocator_pool_new(C.size_t(max), &out))
+	return (*AllocatorPool)(unsafe.Pointer(out)), err
 }
 
 // Take is zm_allocator_pool_take.

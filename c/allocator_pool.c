@@ -16,13 +16,16 @@ void zm__pool_locks(zm__lock_op_t *op)
     op(&lock);
 }
 
-zm_allocator_pool_t *zm_allocator_pool_new(size_t cap)
+int zm_allocator_pool_new(size_t cap, zm_allocator_pool_t **out)
 {
+    if (!zm__backend())
+        return ZM_EBACKEND;
     zm_allocator_pool_t *pool = zm__meta_calloc(sizeof *pool);
     if (!pool)
-        return NULL;
+        return ZM_ENOMEM;
     pool->cap = cap;
-    return pool;
+    *out = pool;
+    return ZM_OK;
 }
 
 static zm_allocator_t *pop(zm_allocator_pool_t *pool)
@@ -51,10 +54,13 @@ zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool)
     return a;
 }
 
-zm_allocator_t *zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size)
+int zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size, zm_allocator_t **out)
 {
     zm_allocator_t *a = zm_allocator_pool_take(pool);
-    return a ? a : zm_allocator_new(size);
+    if (!a)
+        return zm_allocator_new(size, out);
+    *out = a;
+    return ZM_OK;
 }
 
 void zm_allocator_pool_put(zm_allocator_pool_t *pool, zm_allocator_t *a)

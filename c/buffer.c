@@ -34,11 +34,13 @@ static void free_block(zm_buffer_t *b)
     zm_free(b, sizeof *b);
 }
 
-zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
+int zm__buffer_block(const char *dir, size_t ndir, zm_buffer_t **out)
 {
-    zm_buffer_t *b = zm_calloc(sizeof *b);
-    if (!b)
-        return NULL;
+    void *p;
+    int err = zm_try_calloc(sizeof(zm_buffer_t), 0, &p);
+    if (err)
+        return err;
+    zm_buffer_t *b = p;
     *b = (zm_buffer_t){
         .len = ZM__BUFFER_START,
         .start = ZM__BUFFER_START,
@@ -51,11 +53,12 @@ zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir)
     };
     if ((dir && !b->dir) || !zm__leak_buffer_add(b)) {
         free_block(b);
-        return NULL;
+        return ZM_ENOMEM;
     }
     if (dir)
         memcpy(b->dir, dir, ndir);
-    return b;
+    *out = b;
+    return ZM_OK;
 }
 
 void zm__buffer_free(zm_buffer_t *b)
@@ -264,26 +267,31 @@ int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
 
 /* ---- Making, setting, releasing -------------------------------------------------------------- */
 
-zm_buffer_t *zm_buffer_new(size_t capacity)
+int zm_buffer_new(size_t capacity, zm_buffer_t **out)
 {
     if (capacity > ZM_MAX_SIZE)
-        return NULL;
-    zm_buffer_t *b = zm__buffer_block(NULL, 0);
-    if (b && grow_heap(b, most(capacity, ZM__BUFFER_MIN))) {
+        return ZM_ENOMEM;
+    zm_buffer_t *b;
+    int err = zm__buffer_block(NULL, 0, &b);
+    if (err)
+        return err;
+    err = grow_heap(b, most(capacity, ZM__BUFFER_MIN));
+    if (err)
         zm__buffer_free(b);
-        b = NULL;
-    }
-    return b;
+    else
+        *out = b;
+    return err;
 }
 
 int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_cause_t *cause)
 {
     if (capacity > ZM_MAX_SIZE)
         return ZM_ENOMEM;
-    zm_buffer_t *b = zm__buffer_block(dir, dir ? strlen(dir) : 0);
-    if (!b)
-        return ZM_ENOMEM;
-    int err = grow_into_file(b, most(capacity, ZM__BUFFER_MIN), cause);
+    zm_buffer_t *b;
+    int err = zm__buffer_block(dir, dir ? strlen(dir) : 0, &b);
+    if (err)
+        return err;
+    err = grow_into_file(b, most(capacity, ZM__BUFFER_MIN), cause);
     if (err)
         zm__buffer_free(b);
     else

@@ -23,9 +23,11 @@ import "C"
 
 import "unsafe"
 
-// NewBuffer is zm_buffer_new.
-func NewBuffer(capacity uintptr) *Buffer {
-	return (*Buffer)(unsafe.Pointer(C.zm_buffer_new(C.size_t(capacity))))
+// NewBuffer is zm_buffer_new; nil where it fails.
+func NewBuffer(capacity uintptr) (*Buffer, Err) {
+	var out *C.zm_buffer_t
+	err := Err(C.zm_buffer_new(C.size_t(capacity), &out))
+	return (*Buffer)(unsafe.Pointer(out)), err
 }
 
 // NewBufferTmp is zm_buffer_new_tmp.

@@ -227,13 +227,14 @@ int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_caus
 {
     if (capacity > ZM_MAX_SIZE - ZM__FILE_HEADER)
         return ZM_ENOMEM;
-    zm_buffer_t *b = zm__buffer_block(NULL, 0);
-    if (!b)
-        return ZM_ENOMEM;
+    zm_buffer_t *b;
+    int err = zm__buffer_block(NULL, 0, &b);
+    if (err)
+        return err;
     int fd;
     bool made;
     struct stat st;
-    int err = open_locked(path, &fd, &made, &st, cause);
+    err = open_locked(path, &fd, &made, &st, cause);
     if (err) {
         zm__buffer_free(b);
         return err;

@@ -32,18 +32,27 @@ static void add(uint64_t *counter, uint64_t n)
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
-zm_cache_t *zm_cache_new(void)
+int zm_cache_new(zm_cache_t **out)
 {
+    if (!zm__backend())
+        return ZM_EBACKEND;
     zm_cache_t *k = zm__meta_calloc_aligned(sizeof *k, CACHE_ALIGN);
     if (!k)
-        return NULL;
+        return ZM_ENOMEM;
     for (size_t i = 0; i < ZM_NUM_CLASSES; i++)
         k->shelves[i] = (zm_shelf_t){.loaded = &zm_no_magazine, .previous = &zm_no_magazine};
     k->next = atomic_load_explicit(&caches, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&caches, &k->next, k, memory_order_release,
                                                   memory_order_relaxed))
         ;
-    return k;
+    *out = k;
+    return ZM_OK;
+}
+
+/* A shelf's lengths are read by zm_num_cached_bytes, at any time. */
+static void set(uint32_t *len, uint32_t n)
+{
+    __atomic_store_n(len, n, __ATOMIC_RELAXED);
 }
 
 /* Puts m in the place of the loaded magazine, and returns that, whose length is right again. */
@@ -53,14 +62,20 @@ static zm_magazine_t *exchange(zm_shelf_t *s, zm_magazine_t *m)
     if (unloaded != &zm_no_magazine)
         unloaded->len = s->len;
     s->loaded = m;
-    s->len = m->len;
+    set(&s->len, m->len);
     s->cap = m->cap;
     return unloaded;
 }
 
+static void set_previous(zm_shelf_t *s, zm_magazine_t *m)
+{
+    s->previous = m;
+    set(&s->previous_len, m->len);
+}
+
 static void swap(zm_shelf_t *s)
 {
-    s->previous = exchange(s, s->previous);
+    set_previous(s, exchange(s, s->previous));
 }
 
 static bool sample_due(const zm_cache_t *k, size_t n)
@@ -106,7 +121,8 @@ void *zm_cache_calloc(zm_cache_t *k, size_t n)
         exchange(s, m);
         ZM__CHECK(zm__check_shelf(cls, s));
     }
-    void *p = zm__blocks(s->loaded)[--s->len];
+    void *p = zm__blocks(s->loaded)[s->len - 1];
+    set(&s->len, s->len - 1);
     add(&k->allocated_bytes, n);
     add(&k->allocated_objects, 1);
     zm__unpoison(p, n);
@@ -136,7 +152,8 @@ void zm_cache_free(zm_cache_t *k, void *p, size_t n)
         ZM__CHECK(zm__check_shelf(cls, s));
     }
     zm__poison(p, n); /* the rest of it still is */
-    zm__blocks(s->loaded)[s->len++] = p;
+    zm__blocks(s->loaded)[s->len] = p;
+    set(&s->len, s->len + 1);
     add(&k->freed_bytes, n);
     add(&k->freed_objects, 1);
 }
@@ -148,7 +165,7 @@ void zm_cache_drain(zm_cache_t *k)
         zm_shelf_t *s = &k->shelves[cls];
         zm__depot_put_idle(cls, exchange(s, &zm_no_magazine));
         zm__depot_put_idle(cls, s->previous);
-        s->previous = &zm_no_magazine;
+        set_previous(s, &zm_no_magazine);
     }
     ZM__CHECK(zm__check_cache(k));
 }
@@ -180,6 +197,20 @@ void zm__cache_counts(uint64_t *bytes, uint64_t *objects)
         *bytes += load(&k->allocated_bytes) - load(&k->freed_bytes);
         *objects += load(&k->allocated_objects) - load(&k->freed_objects);
     }
+}
+
+int64_t zm_num_cached_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (zm_cache_t *k = atomic_load_explicit(&caches, memory_order_acquire); k; k = k->next) {
+        for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+            const zm_shelf_t *s = &k->shelves[cls];
+            uint64_t len = __atomic_load_n(&s->len, __ATOMIC_RELAXED);
+            len += __atomic_load_n(&s->previous_len, __ATOMIC_RELAXED);
+            bytes += len * zm__class_size(cls);
+        }
+    }
+    return (int64_t)bytes;
 }
 
 /* ---- The check build ------------------------------------------------------------------------ */

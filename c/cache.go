@@ -11,8 +11,12 @@ import "C"
 
 import "unsafe"
 
-// NewCache is zm_cache_new.
-func NewCache() *Cache { return (*Cache)(unsafe.Pointer(C.zm_cache_new())) }
+// NewCache is zm_cache_new; nil where it fails.
+func NewCache() (*Cache, Err) {
+	var out *C.zm_cache_t
+	err := Err(C.zm_cache_new(&out))
+	return (*Cache)(unsafe.Pointer(out)), err
+}
 
 // Drain is zm_cache_drain.
 func (k *Cache) Drain() { C.zm_cache_drain((*C.zm_cache_t)(unsafe.Pointer(k))) }
@@ -48,3 +52,6 @@ func DepotPut(class uint, m *Magazine) {
 
 // DepotTrim is zm_depot_trim.
 func DepotTrim(all bool) bool { return bool(C.zm_depot_trim(C.bool(all))) }
+
+// DepotRelease is zm_depot_release.
+func DepotRelease(need int64) bool { return bool(C.zm_depot_release(C.uint64_t(need))) }

@@ -71,6 +71,11 @@ static double seconds(clockid_t clock)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+void zm__decay_child(void)
+{
+    atomic_flag_clear(&busy);
+}
+
 bool zm__decay(int (*purge)(void))
 {
     if (atomic_flag_test_and_set(&busy))

@@ -101,6 +101,7 @@ static zm_magazine_t *pop_full(unsigned cls)
         return NULL;
     if (--d->nfull < d->low)
         d->low = d->nfull;
+    atomic_fetch_sub_explicit(&d->blocks, m->len, memory_order_relaxed);
     atomic_fetch_sub_explicit(&kept, magazine_bytes(cls), memory_order_relaxed);
     return m;
 }
@@ -110,6 +111,7 @@ static void push_full(unsigned cls, zm_magazine_t *m)
     depot_t *d = &depots[cls];
     push(&d->full, m);
     d->nfull++;
+    atomic_fetch_add_explicit(&d->blocks, m->len, memory_order_relaxed);
     atomic_fetch_add_explicit(&kept, magazine_bytes(cls), memory_order_relaxed);
 }
 
@@ -302,9 +304,53 @@ static bool trim_classes(bool all)
     return any;
 }
 
-bool zm__depot_flush(void)
+static uint64_t depot_parked(void)
 {
-    return trim_classes(true);
+    uint64_t bytes = 0;
+    for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
+        uint64_t blocks = atomic_load_explicit(&depots[cls].blocks, memory_order_relaxed);
+        bytes += blocks * zm__class_size(cls);
+    }
+    return bytes;
+}
+
+bool zm__depot_has(uint64_t bytes)
+{
+    return depot_parked() >= bytes;
+}
+
+/* Gives back full magazines of a class until that is `need` bytes; returns how many it was. */
+static uint64_t release(unsigned cls, uint64_t need)
+{
+    depot_t *d = &depots[cls];
+    zm_magazine_t *gone = NULL, *m;
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&d->lock);
+    while (bytes < need && (m = pop_full(cls))) {
+        push(&gone, m);
+        bytes += m->len * zm__class_size(cls);
+    }
+    pthread_mutex_unlock(&d->lock);
+    while ((m = pop(&gone))) {
+        magazine_flush(cls, m);
+        magazine_free(m);
+    }
+    return bytes;
+}
+
+bool zm_depot_release(uint64_t need)
+{
+    if (!zm__depot_has(need))
+        return false;
+    uint64_t bytes = 0;
+    for (unsigned cls = ZM_NUM_CLASSES; bytes < need && cls-- > 0;) /* the fewest magazines */
+        bytes += release(cls, need - bytes);
+    return bytes >= need;
+}
+
+int64_t zm_num_parked_bytes(void)
+{
+    return zm_num_cached_bytes() + (int64_t)depot_parked();
 }
 
 bool zm_depot_trim(bool all)

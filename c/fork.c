@@ -13,9 +13,10 @@
 #include "zm_internal.h"
 
 static void (*const order[])(zm__lock_op_t *op) = {
-    zm__pool_locks,    zm__refs_locks,  zm__allocator_locks, zm__leak_buffer_locks,
-    zm__guard_locks,   zm__leak_locks,  zm__profile_locks,   zm__site_locks,
-    zm__sampled_locks, zm__depot_locks, zm__limit_locks,     zm__backend_locks,
+    zm__pool_locks,    zm__refs_locks,   zm__allocator_locks, zm__leak_buffer_locks,
+    zm__guard_locks,   zm__leak_locks,   zm__profile_locks,   zm__site_locks,
+    zm__sampled_locks, zm__charge_locks, zm__depot_locks,     zm__limit_locks,
+    zm__backend_locks,
 };
 
 enum { NUM = sizeof order / sizeof order[0] };
@@ -40,6 +41,8 @@ static void parent(void)
 static void child(void)
 {
     zm__limit_child();
+    zm__charge_child();
+    zm__decay_child();
     zm__guard_child();
     parent();
 }

@@ -34,7 +34,8 @@ type Magazine struct {
 type Shelf struct {
 	Loaded, Previous *Magazine
 	Len, Cap         uint32
-	reserved         uint64
+	previousLen      uint32
+	reserved         uint32
 }
 
 // Cache mirrors zm_cache_t.
@@ -76,7 +77,14 @@ func (s *Shelf) Push(p unsafe.Pointer) bool {
 }
 
 // Swap has the two magazines change places.
-func (s *Shelf) Swap() { s.Previous = s.Exchange(s.Previous) }
+func (s *Shelf) Swap() { s.ExchangePrevious(s.Exchange(s.Previous)) }
+
+// ExchangePrevious puts m in the place of the other magazine, and returns that.
+func (s *Shelf) ExchangePrevious(m *Magazine) (previous *Magazine) {
+	previous = s.Previous
+	s.Previous, s.previousLen = m, m.Len
+	return previous
+}
 
 // Exchange puts m in the place of the loaded magazine, and returns that, whose length is right again.
 func (s *Shelf) Exchange(m *Magazine) (unloaded *Magazine) {
@@ -238,6 +246,7 @@ const (
 	_ = -(unsafe.Offsetof(Shelf{}.Previous) ^ unsafe.Offsetof(C.zm_shelf_t{}.previous))
 	_ = -(unsafe.Offsetof(Shelf{}.Len) ^ unsafe.Offsetof(C.zm_shelf_t{}.len))
 	_ = -(unsafe.Offsetof(Shelf{}.Cap) ^ unsafe.Offsetof(C.zm_shelf_t{}.cap))
+	_ = -(unsafe.Offsetof(Shelf{}.previousLen) ^ unsafe.Offsetof(C.zm_shelf_t{}.previous_len))
 	_ = -(unsafe.Offsetof(Shelf{}.reserved) ^ unsafe.Offsetof(C.zm_shelf_t{}.reserved))
 
 	_ = -(unsafe.Sizeof(Cache{}) ^ C.sizeof_zm_cache_t)

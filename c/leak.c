@@ -229,9 +229,11 @@ int zm_leak_free(void *p, size_t n, zm_site_t *free_site, zm_leak_fault_t *fault
 
 /* ---- Allocators: their chunks are no records, but count as live at the site of the owner ----- */
 
-zm_allocator_t *zm_leak_allocator_new(size_t size, zm_site_t *site)
+int zm_leak_allocator_new(size_t size, zm_site_t *site, zm_allocator_t **out)
 {
-    return site ? zm__allocator_new(size, site) : NULL;
+    if (!site)
+        return zm__backend() ? ZM_ENOMEM : ZM_EBACKEND;
+    return zm__allocator_new(size, site, out);
 }
 
 void zm_leak_allocator_own(zm_allocator_t *a, zm_site_t *site)

@@ -51,9 +51,11 @@ func LeakRead(b *LeakBlock, offset uint64, out []uintptr) bool {
 		unsafe.Pointer(unsafe.SliceData(out)), C.size_t(uintptr(len(out))*unsafe.Sizeof(out[0]))))
 }
 
-// LeakNewAllocator is zm_leak_allocator_new.
-func LeakNewAllocator(size uintptr, site *Site) *Allocator {
-	return (*Allocator)(unsafe.Pointer(C.zm_leak_allocator_new(C.size_t(size), site.c())))
+// LeakNewAllocator is zm_leak_allocator_new; nil where it fails.
+func LeakNewAllocator(size uintptr, site *Site) (*Allocator, Err) {
+	var out *C.zm_allocator_t
+	err := Err(C.zm_leak_allocator_new(C.size_t(size), site.c(), &out))
+	return (*Allocator)(unsafe.Pointer(out)), err
 }
 
 // LeakOwn is zm_leak_allocator_own.

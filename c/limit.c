@@ -77,10 +77,8 @@ static void raise_peak(int64_t held)
         ;
 }
 
-/* Charges for as many blocks of n bytes as the limit allows, from min to max, or for none. A
- * request that is refused never shows in the counter: others would be refused because of it.
- */
-static size_t charge(size_t n, size_t min, size_t max)
+/* A request that is refused never shows in the counter: others would be refused because of it. */
+size_t zm__limit_charge(size_t n, size_t min, size_t max)
 {
     int64_t held = atomic_load_explicit(&state.held, memory_order_relaxed);
     int64_t after;
@@ -99,17 +97,13 @@ static size_t charge(size_t n, size_t min, size_t max)
     return fit;
 }
 
-size_t zm__charge_some(size_t n, size_t min, size_t max)
+uint64_t zm__limit_lacks(size_t n)
 {
-    size_t fit = charge(n, min, max);
-    if (fit < min && zm__depot_flush())
-        fit = charge(n, min, max);
-    return fit;
-}
-
-bool zm__charge(size_t n)
-{
-    return zm__charge_some(n, 1, 1) == 1;
+    int64_t held = atomic_load(&state.held), limit = atomic_load(&state.limit);
+    if (held > limit)
+        return (uint64_t)held - (uint64_t)limit + n;
+    uint64_t room = (uint64_t)limit - (uint64_t)held;
+    return n > room ? n - room : 0;
 }
 
 void zm__uncharge(size_t n)

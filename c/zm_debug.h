@@ -137,8 +137,8 @@ int zm_leak_try_calloc(size_t n, size_t align, zm_site_t *site, void **out);
  */
 int zm_leak_free(void *p, size_t n, zm_site_t *site, zm_leak_fault_t *fault);
 
-/* As zm_allocator_new; its chunks count as live blocks of `site`. NULL too where site is. */
-zm_allocator_t *zm_leak_allocator_new(size_t size, zm_site_t *site);
+/* As zm_allocator_new; its chunks count as live blocks of `site`. ZM_ENOMEM where that is NULL. */
+int zm_leak_allocator_new(size_t size, zm_site_t *site, zm_allocator_t **out);
 
 /* Makes the chunks of an Allocator count as those of `site` from now on; where that is NULL it
  * leaves them with whose they were.

@@ -27,6 +27,7 @@
  *   profile.c         its shards'
  *   site.c            its shards'
  *   sampled.c         its shards'; then the one of the range
+ *   charge.c          the one of who makes room
  *   depot.c           each size class's
  *   limit.c           the one to wait with
  *   backend_<name>.c  jemalloc's lanes; then the locks of the allocator below us
@@ -79,6 +80,7 @@ void zm__leak_locks(zm__lock_op_t *op);
 void zm__profile_locks(zm__lock_op_t *op);
 void zm__site_locks(zm__lock_op_t *op);
 void zm__sampled_locks(zm__lock_op_t *op);
+void zm__charge_locks(zm__lock_op_t *op);
 void zm__depot_locks(zm__lock_op_t *op);
 void zm__limit_locks(zm__lock_op_t *op);
 void zm__backend_locks(zm__lock_op_t *op);
@@ -86,6 +88,8 @@ void zm__backend_locks(zm__lock_op_t *op);
 /* In the child of a fork, while all locks are held: forget the threads that are not there. */
 void zm__limit_child(void);
 void zm__guard_child(void);
+void zm__charge_child(void);
+void zm__decay_child(void);
 
 /* ---- backend_<name>.c -------------------------------------------------------------------- */
 
@@ -137,16 +141,25 @@ size_t zm__class_size(unsigned cls);
 
 /* ---- limit.c ------------------------------------------------------------------------------ */
 
-/* Charges n bytes, not 0, that are about to be taken from the system or a backend; false, nothing
- * being charged, where the limit does not allow it even when what the depot holds goes back. What
- * was not to be had after all, or is given back, is uncharged. No lock may be held but an
- * Allocator's.
+/* Charges for as many blocks of n bytes, not 0, as the limit allows, from min to max, and returns
+ * how many; or 0, nothing being charged.
  */
-bool zm__charge(size_t n);
+size_t zm__limit_charge(size_t n, size_t min, size_t max);
+
+/* By how many bytes the limit is too low for n bytes more; 0 where they fit. */
+uint64_t zm__limit_lacks(size_t n);
+
+/* Uncharges what was not to be had after all, or is given back. */
 void zm__uncharge(size_t n);
 
-/* The same for as many blocks of n bytes as may be, from min to max; returns how many, or 0. */
+/* ---- charge.c ----------------------------------------------------------------------------- */
+
+/* As zm__limit_charge, for what is about to be taken from the system or a backend; where that is
+ * refused, what the depot holds goes back first, as far as it takes. No lock of the depot may be
+ * held. zm__charge is for n bytes, or none.
+ */
 size_t zm__charge_some(size_t n, size_t min, size_t max);
+bool zm__charge(size_t n);
 
 /* The most bytes held since this was called last. One thread at a time. */
 int64_t zm__take_peak(void);
@@ -183,11 +196,12 @@ typedef struct zm__depot {
     zm_magazine_t *full; /* those that hold a block at least */
     zm_magazine_t *empty;
     size_t nfull;
-    size_t low; /* the fewest there were since the last trim */
+    size_t low;            /* the fewest there were since the last trim */
+    _Atomic size_t blocks; /* in the full ones; read without the lock */
 } zm__depot_t;
 
-/* Gives back all blocks that the depot holds; whether there were any. */
-bool zm__depot_flush(void);
+/* Whether the blocks that the depot holds are so many bytes. */
+bool zm__depot_has(uint64_t bytes);
 
 /* As zm_depot_put, for a magazine that nobody has needed since the last trim. */
 void zm__depot_put_idle(unsigned cls, zm_magazine_t *m);
@@ -337,10 +351,10 @@ void zm__file_punch(int fd, off_t from, off_t to);
 #define ZM__BUFFER_MIN 64    /* the least that one holds, in bytes */
 #define ZM__FILE_HEADER 4096 /* bytes in front of a Buffer that is in a file */
 
-/* A Buffer without memory whose temporary files go to the folder that the first ndir bytes of dir
- * name, or NULL. Freed by zm__buffer_free, or by zm_buffer_release once it has memory.
+/* Makes a Buffer without memory whose temporary files go to the folder that the first ndir bytes of
+ * dir name. Freed by zm__buffer_free, or by zm_buffer_release once it has memory.
  */
-zm_buffer_t *zm__buffer_block(const char *dir, size_t ndir);
+int zm__buffer_block(const char *dir, size_t ndir, zm_buffer_t **out);
 void zm__buffer_free(zm_buffer_t *b);
 
 /* Gives b memory in place of what it had, which the caller has copied and frees. */
@@ -449,7 +463,7 @@ struct zm_allocator_pool {
 };
 
 /* As zm_allocator_new; site, if not NULL, is whose live bytes and blocks the chunks count as. */
-zm_allocator_t *zm__allocator_new(size_t size, zm_site_t *site);
+int zm__allocator_new(size_t size, zm_site_t *site, zm_allocator_t **out);
 
 /* Counts the chunks as another site's from now on. */
 void zm__allocator_set_site(zm_allocator_t *a, zm_site_t *site);

@@ -47,14 +47,16 @@ typedef struct zm_magazine {
 
 /* The magazines of one class in a cache; never NULL: where there is none it is zm_no_magazine,
  * which is empty and full at once. The length and the capacity of the loaded one stand here, so
- * that it is touched no more than where the block is.
+ * that it is touched no more than where the block is. Other threads read the lengths, at any
+ * time.
  */
 typedef struct zm_shelf {
     zm_magazine_t *loaded;   /* taken from and put to */
     zm_magazine_t *previous; /* changes places with it when that is enough */
     uint32_t len;
     uint32_t cap;
-    uint64_t reserved; /* two fill a line */
+    uint32_t previous_len; /* of previous, for who counts what is parked */
+    uint32_t reserved;     /* two fill a line */
 } zm_shelf_t;
 
 /* A cache, used by one thread at a time. The counters only ever grow: what is live is the

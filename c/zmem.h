@@ -153,13 +153,19 @@ bool zm_return_idle(void);
  */
 
 /* Sets the most bytes to hold, and returns what was set before; a negative number changes nothing.
- * INT64_MAX, as it is at first, is no limit. An allocation that would pass it fails, after all that
- * the depot holds has been given back. Nothing is freed when more is held already.
+ * INT64_MAX, as it is at first, is no limit. Whatever would pass it has the depot give back as much
+ * as is lacking, and fails where the depot does not have so much; ZM_ELIMIT says so. What caches
+ * hold stays: drain yours with zm_cache_drain, and try again. Nothing is freed when more is held
+ * already.
  */
 int64_t zm_set_limit(int64_t bytes);
 
-/* The bytes that count now. */
+/* The bytes that count now; those of them that are free blocks, in caches and in the depot; and
+ * those in caches alone. Exact whenever no call is under way.
+ */
 int64_t zm_num_held_bytes(void);
+int64_t zm_num_parked_bytes(void);
+int64_t zm_num_cached_bytes(void);
 
 /* Sleeps until what zm_num_held_bytes returns is below low or above high, or zm_wake_held is
  * called, and returns it; now and then it returns for no reason. One thread at a time may wait.
@@ -217,10 +223,10 @@ const char *zm_backends(void);
 /* ---- Caches: allocating from one thread at a time, at the price of a few instructions ---------
  */
 
-/* Makes an empty cache, or returns NULL when out of memory. Caches are never freed: keep them in a
- * pool rather than one for each thread that comes and goes.
+/* Makes an empty cache. Caches are never freed: keep them in a pool rather than one for each thread
+ * that comes and goes. Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_EBACKEND.
  */
-zm_cache_t *zm_cache_new(void);
+int zm_cache_new(zm_cache_t **out);
 
 /* As zm_calloc and zm_free, through a cache that no other thread uses meanwhile. Blocks may be
  * freed through another cache than they came from, or through zm_free, and the other way round.
@@ -262,16 +268,22 @@ void zm_depot_put(unsigned cls, zm_magazine_t *magazine);
  */
 bool zm_depot_trim(bool all);
 
+/* Gives back blocks that the depot holds until that is at least `need` bytes; or none at all, and
+ * returns false, where it does not hold so much.
+ */
+bool zm_depot_release(uint64_t need);
+
 /* ---- Allocators: many small blocks, freed together ------------------------------------------ */
 
 /* Makes an Allocator: blocks are carved from chunks, never move, and are freed all at once.
  * size: bytes of the first chunk, rounded up to a power of two, at least 512. Each further chunk is
  *    twice as large as the last, up to 1 GiB, or as large as one block needs. Chunks are counted as
  *    blocks of zm_calloc are.
- * Returns it, or NULL where memory ran out or size is above ZM_MAX_SIZE.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM (also where size is above ZM_MAX_SIZE), ZM_ELIMIT or
+ *    ZM_EBACKEND.
  * The caller owns it and frees it with zm_allocator_release.
  */
-zm_allocator_t *zm_allocator_new(size_t size);
+int zm_allocator_new(size_t size, zm_allocator_t **out);
 
 /* Frees an Allocator and all that came from it; NULL does nothing. No other thread may use it, nor
  * one of its cursors, meanwhile or later.
@@ -280,7 +292,8 @@ void zm_allocator_release(zm_allocator_t *a);
 
 /* Allocates n zero bytes, aligned to 8.
  * n: 0 to ZM_MAX_ALLOC. Takes n rounded up to a multiple of 8 from a chunk.
- * Returns their address, or NULL where memory ran out or n is above ZM_MAX_ALLOC.
+ * Returns their address, or NULL where memory ran out, the limit is reached or n is above
+ *    ZM_MAX_ALLOC.
  * They are valid until zm_allocator_reset, zm_allocator_trim (where it frees their chunk) or
  * zm_allocator_release.
  * Cost: one atomic add up to ZM_WINDOW_MAX_ALLOC bytes, a lock beyond and once a window.
@@ -291,6 +304,11 @@ void *zm_allocator_allocate(zm_allocator_t *a, size_t n);
  * others. Takes the lock where align is above 8.
  */
 void *zm_allocator_allocate_aligned(zm_allocator_t *a, size_t n, size_t align);
+
+/* As zm_allocator_allocate_aligned, but says why not. Returns ZM_OK and sets *out; or ZM_ENOMEM
+ * (also where n is above ZM_MAX_ALLOC), ZM_ELIMIT or ZM_EINVAL, and leaves *out as it was.
+ */
+int zm_allocator_try_allocate(zm_allocator_t *a, size_t n, size_t align, void **out);
 
 /* As zm_allocator_allocate, with the n bytes at src copied in. */
 void *zm_allocator_copy(zm_allocator_t *a, const void *src, size_t n);
@@ -331,9 +349,9 @@ zm_allocator_t *zm_allocator_from(uint64_t ref);
  * NULL or full, from a new one, of at most `most` bytes or 4 KiB, or a little more, that it puts
  * there. Threads may share a slot; they read it with acquire order, and move the window's counter
  * with atomics. A window that a single thread uses at a time needs none. Reset, trim and release
- * end all windows.
+ * end all windows. Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ELIMIT.
  */
-void *zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most);
+int zm_allocator_refill(zm_allocator_t *a, zm_window_t **slot, size_t n, size_t most, void **out);
 
 /* Opens a cursor: memory of the Allocator from which one thread at a time allocates without an
  * atomic. The caller owns *k. Takes no memory yet, and cannot fail.
@@ -346,20 +364,24 @@ void zm_cursor_open(zm_cursor_t *k, zm_allocator_t *a);
  */
 void *zm_cursor_allocate(zm_cursor_t *k, size_t n, size_t align);
 
+/* As zm_cursor_allocate, but says why not, as zm_allocator_try_allocate does. */
+int zm_cursor_try_allocate(zm_cursor_t *k, size_t n, size_t align, void **out);
+
 /* Gives what is left of the cursor's memory back to the Allocator. It may be used again after that.
  */
 void zm_cursor_close(zm_cursor_t *k);
 
-/* Makes a pool that keeps up to cap Allocators for whoever needs one next, or returns NULL when out
- * of memory. The caller owns it and frees it with zm_allocator_pool_release.
+/* Makes a pool that keeps up to cap Allocators for whoever needs one next. The caller owns it and
+ * frees it with zm_allocator_pool_release. Returns ZM_OK and sets *out, or ZM_ENOMEM or
+ * ZM_EBACKEND.
  */
-zm_allocator_pool_t *zm_allocator_pool_new(size_t cap);
+int zm_allocator_pool_new(size_t cap, zm_allocator_pool_t **out);
 
 /* Takes an Allocator from the pool, empty and with a new ref, or makes one of size bytes, as by
- * zm_allocator_new, where the pool has none or is NULL. zm_allocator_pool_take returns NULL instead
- * of making one.
+ * zm_allocator_new, whose results are its own, where the pool has none or is NULL.
+ * zm_allocator_pool_take returns NULL instead of making one.
  */
-zm_allocator_t *zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size);
+int zm_allocator_pool_get(zm_allocator_pool_t *pool, size_t size, zm_allocator_t **out);
 zm_allocator_t *zm_allocator_pool_take(zm_allocator_pool_t *pool);
 
 /* Gives an Allocator to the pool, with all that came from it: its ref ends, and it keeps up to 400
@@ -382,7 +404,9 @@ void zm_allocator_pool_release(zm_allocator_pool_t *pool);
 /* A Buffer starts on the heap, becomes an anonymous mapping, which grows without being copied, and
  * past a threshold, where one is set, a mapping of a temporary file. Its bytes stay the same.
  *
- *     zm_buffer_t *b = zm_buffer_new(0);
+ *     zm_buffer_t *b;
+ *     if (zm_buffer_new(0, &b) != ZM_OK)
+ *         return;
  *     memcpy(zm_buffer_add_record(b, 5, NULL), "hello", 5);
  *     size_t off = 0, n;
  *     for (const void *p; (p = zm_buffer_next(b, &off, &n));)
@@ -401,14 +425,14 @@ void zm_allocator_pool_release(zm_allocator_pool_t *pool);
  */
 
 /* Makes a Buffer with room for `capacity` bytes, the first 8 included, at least 64. The caller
- * releases it. Returns NULL where memory ran out.
+ * releases it. Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ELIMIT or ZM_EBACKEND.
  */
-zm_buffer_t *zm_buffer_new(size_t capacity);
+int zm_buffer_new(size_t capacity, zm_buffer_t **out);
 
 /* Makes one that is mapped to a temporary file from the start. The file has no name: it is gone
  * when the Buffer or the process is.
  * dir: the folder for it; copied; NULL means /tmp.
- * Returns ZM_OK and sets *out, or ZM_ENOMEM or ZM_ESYS.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ELIMIT, ZM_EBACKEND or ZM_ESYS.
  */
 int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_cause_t *cause);
 
@@ -417,9 +441,9 @@ int zm_buffer_new_tmp(const char *dir, size_t capacity, zm_buffer_t **out, zm_ca
  * (flock) until it is released. Bytes that were added later are gone; but bytes before the
  * committed length that were changed since stay changed, unless zm_buffer_rewrite was called first.
  * Blocks on the disk are reserved for all of it, holes included.
- * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ESYS, ZM_EBUSY (open already, here or in another
- * process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then, to the byte, and so is the free
- * space of its disk.
+ * Returns ZM_OK and sets *out, or ZM_ENOMEM, ZM_ELIMIT, ZM_EBACKEND, ZM_ESYS, ZM_EBUSY (open
+ * already, here or in another process), ZM_ECORRUPT or ZM_EVERSION; the file is as it was then, to
+ * the byte, and so is the free space of its disk.
  *
  * The file: 8 bytes "zmem.buf", 8 of version (1), 8 of committed length, zeroes up to byte 4096,
  * and the bytes of the Buffer from there on. Numbers are little-endian. The committed length counts
@@ -489,7 +513,7 @@ int zm_buffer_release(zm_buffer_t *b, zm_cause_t *cause);
 /* Takes n bytes, zero and aligned as by zm_calloc, of the kind of memory that b is in: from a
  * temporary file of its own where b is in a file, counted and from memory otherwise, or where b is
  * NULL. They are given back with the same b, in the same kind, and the same n. Returns ZM_OK and
- * sets *out, or ZM_ENOMEM or ZM_ESYS.
+ * sets *out, or ZM_ENOMEM, ZM_ELIMIT or ZM_ESYS.
  */
 int zm_buffer_scratch(const zm_buffer_t *b, size_t n, void **out, zm_cause_t *cause);
 void zm_buffer_scratch_free(const zm_buffer_t *b, void *p, size_t n);

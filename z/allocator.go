@@ -59,11 +59,18 @@ type registered struct {
 func NewAllocator(sz int, tag ...string) *Allocator {
 	name := tagOf(tag)
 	checkSize("NewAllocator", sz, math.MaxInt)
-	core := newAllocator(nil, uintptr(sz), name)
-	if core == nil {
-		panic(outOfMemory(sz))
+	return register(newAllocator(nil, sz, name), name)
+}
+
+// mustAllocator makes the C side of an Allocator of size bytes by f, or panics.
+func mustAllocator(size int, f func() (*c.Allocator, c.Err)) (core *c.Allocator) {
+	if err := retry(size, func() (err c.Err) {
+		core, err = f()
+		return err
+	}); err != c.OK {
+		panic(noMemory(size, err))
 	}
-	return register(core, name)
+	return core
 }
 
 // checkSize panics where no call can be asked for n bytes, at most max.
@@ -199,13 +206,13 @@ func (a *Allocator) allocateRest(f call, n, align int, block uintptr) unsafe.Poi
 		if ok {
 			return unsafe.Add(shared, padding(shared, uintptr(align)))
 		}
-		p = a.refill(core, uintptr(small), block)
+		p = a.refill(core, small, block)
 		p = unsafe.Add(p, padding(p, uintptr(align)))
-	} else {
-		p = core.Allocate(uintptr(n), uintptr(align))
-	}
-	if p == nil {
-		panic(outOfMemory(n))
+	} else if err := retry(n, func() (err c.Err) {
+		p, err = core.TryAllocate(uintptr(n), uintptr(align))
+		return err
+	}); err != c.OK {
+		panic(noMemory(n, err))
 	}
 	a.sampleGrown(core)
 	return p
@@ -219,11 +226,16 @@ func (a *Allocator) sampleGrown(core *c.Allocator) {
 }
 
 // refill allocates n bytes from a new window, which the block of stack owns from now on if it can.
-func (a *Allocator) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	p := a.windows.refill(core, n, block)
-	a.windows.check(core)
+func (a *Allocator) refill(core *c.Allocator, n int, block uintptr) (p unsafe.Pointer) {
+	if err := retry(n, func() (err c.Err) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		p, err = a.windows.refill(core, uintptr(n), block)
+		a.windows.check(core)
+		return err
+	}); err != c.OK {
+		panic(noMemory(n, err))
+	}
 	return p
 }
 

@@ -26,9 +26,9 @@ func NewAllocatorPool(max int) *AllocatorPool {
 	if max < 0 {
 		panic(fmt.Sprintf("z: NewAllocatorPool: negative size %d", max))
 	}
-	core := c.NewAllocatorPool(uintptr(max))
-	if core == nil {
-		panic(outOfMemory(max))
+	core, err := c.NewAllocatorPool(uintptr(max))
+	if err != c.OK {
+		panic(noMemory(max, err))
 	}
 	p := &AllocatorPool{core: core}
 	runtime.SetFinalizer(&poolSentinel{p}, (*poolSentinel).afterGC)
@@ -55,11 +55,7 @@ func (s *poolSentinel) afterGC() {
 func (p *AllocatorPool) Get(sz int, tag ...string) *Allocator {
 	name := tagOf(tag)
 	checkSize("AllocatorPool.Get", sz, math.MaxInt)
-	core := newAllocator(p.take(), uintptr(sz), name)
-	if core == nil {
-		panic(outOfMemory(sz))
-	}
-	return register(core, name)
+	return register(newAllocator(p.take(), sz, name), name)
 }
 
 func (p *AllocatorPool) take() *c.Allocator {

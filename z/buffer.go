@@ -2,6 +2,7 @@ package z
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -45,9 +46,13 @@ type Buffer struct {
 // at least. A tag names it in the reports of the leak tag; only the first is used. It panics as
 // Calloc does.
 func NewBuffer(capacity int, tag ...string) *Buffer {
-	k := c.NewBuffer(size("NewBuffer", capacity))
-	if k == nil {
-		panic(outOfMemory(capacity))
+	n := size("NewBuffer", capacity)
+	var k *c.Buffer
+	if err := retry(capacity, func() (err c.Err) {
+		k, err = c.NewBuffer(n)
+		return err
+	}); err != c.OK {
+		panic(noMemory(capacity, err))
 	}
 	attribute(k, tag)
 	b := &Buffer{ctl: k, tag: tagOf(tag)}
@@ -217,14 +222,17 @@ func (b *Buffer) grow(method string, n int, more uintptr) error {
 		return nil
 	}
 	var cause c.Cause
-	err := k.Grow(need+more, &cause)
-	if err == c.ELIMIT && drainForLimit() {
+	var err c.Err
+	own := need+more > k.Max-min(k.Len, k.Max) // the limit that it would pass is its own
+	if own {
 		err = k.Grow(need+more, &cause)
+	} else {
+		err = retry(int(k.Len+need+more-k.Size), func() c.Err { return k.Grow(need+more, &cause) })
 	}
 	if err == c.OK {
 		b.sample() // C has forgotten what it had before
 	}
-	if err == c.ELIMIT && need+more > k.Max-min(k.Len, k.Max) {
+	if err == c.ELIMIT && own {
 		return fmt.Errorf("z: Buffer.%s: %d bytes beside %d: %w, %d", method, n, k.Len,
 			ErrLimit, k.Max)
 	}
@@ -268,8 +276,11 @@ func (b *Buffer) scratch(method string, n int) ([]byte, func(), error) {
 		k = nil
 	}
 	var cause c.Cause
-	p, err := k.Scratch(uintptr(n), &cause)
-	if err != c.OK {
+	var p unsafe.Pointer
+	if err := retry(n, func() (err c.Err) {
+		p, err = k.Scratch(uintptr(n), &cause)
+		return err
+	}); err != c.OK {
 		return nil, nil, b.failed(method, err, &cause)
 	}
 	if k == nil || k.Kind < c.BufferTmp {

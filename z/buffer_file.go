@@ -44,9 +44,12 @@ func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 		return nil, err
 	}
 	var cause c.Cause
-	k, cerr := c.NewBufferTmp(dir, n, &cause)
-	if cerr != c.OK {
-		return nil, fileError(call, dir, cerr, &cause)
+	var k *c.Buffer
+	if err := retry(0, func() (err c.Err) {
+		k, err = c.NewBufferTmp(dir, n, &cause)
+		return err
+	}); err != c.OK {
+		return nil, fileError(call, dir, err, &cause)
 	}
 	attribute(k, nil)
 	b := &Buffer{ctl: k, path: dir}
@@ -72,9 +75,12 @@ func NewBufferPersistent(path string, capacity int) (*Buffer, error) {
 		return nil, err
 	}
 	var cause c.Cause
-	k, cerr := c.OpenBuffer(path, n, &cause)
-	if cerr != c.OK {
-		return nil, fileError(call, path, cerr, &cause)
+	var k *c.Buffer
+	if err := retry(0, func() (err c.Err) {
+		k, err = c.OpenBuffer(path, n, &cause)
+		return err
+	}); err != c.OK {
+		return nil, fileError(call, path, err, &cause)
 	}
 	attribute(k, nil)
 	b := &Buffer{ctl: k, path: path}

@@ -125,11 +125,11 @@ func allocAt(f call, n, align int, tag []string) ([]byte, error) {
 	if p := callocSampled(uintptr(n), uintptr(align), sampleChance(uintptr(n)), tag); p != nil {
 		return bytesAt(p, n), nil
 	}
-	p, err := c.TryCalloc(uintptr(n), uintptr(align))
-	if err == c.ELIMIT && drainForLimit() {
+	var p unsafe.Pointer
+	if err := retry(n, func() (err c.Err) {
 		p, err = c.TryCalloc(uintptr(n), uintptr(align))
-	}
-	if err != c.OK {
+		return err
+	}); err != c.OK {
 		return nil, noMemory(n, err)
 	}
 	return bytesAt(p, n), nil
@@ -182,7 +182,7 @@ func allocExchange(f call, k pinned, class uint, n int, tag []string) ([]byte, e
 	if s.Len == 0 {
 		m = s.Exchange(m)
 	} else if s.Previous.Len == 0 {
-		s.Previous, m = m, s.Previous
+		m = s.ExchangePrevious(m)
 	}
 	p := s.Pop() // there is one: in m, or in what was loaded meanwhile
 	countAlloc(k, uintptr(n))
@@ -215,7 +215,7 @@ func freeExchange(k pinned, class uint, p unsafe.Pointer, n uintptr) {
 	if s.Len == s.Cap {
 		m = s.Exchange(m)
 	} else if s.Previous.Len == s.Previous.Cap {
-		s.Previous, m = m, s.Previous
+		m = s.ExchangePrevious(m)
 	}
 	s.Push(p) // there is room: in m, or in what was loaded meanwhile
 	countFree(k, n)

@@ -140,9 +140,12 @@ func (k *Cursor) allocateRest(f call, n, align int) unsafe.Pointer {
 		return unsafe.Pointer(&none)
 	}
 	core := c.Cursor{Allocator: k.a.mustCore(f.String()), Base: k.base, Left: k.left}
-	p := core.Allocate(uintptr(n), uintptr(align))
-	if p == nil {
-		panic(outOfMemory(n))
+	var p unsafe.Pointer
+	if err := retry(n, func() (err c.Err) {
+		p, err = core.TryAllocate(uintptr(n), uintptr(align))
+		return err
+	}); err != c.OK {
+		panic(noMemory(n, err))
 	}
 	k.a.sampleGrown(core.Allocator)
 	k.base, k.left = core.Base, core.Left

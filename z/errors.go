@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"strings"
 	"syscall"
@@ -33,25 +32,14 @@ var (
 	ErrVersion = errors.New("unknown file version")
 )
 
-// noMemory is why an allocation of n bytes failed with err.
+// noMemory is why an allocation of n bytes failed with err. It panics where the reason is not memory
+// but a backend that does not exist.
 func noMemory(n int, err c.Err) error {
 	if err == c.ELIMIT {
 		return fmt.Errorf("z: allocating %d bytes: %w: %w", n, ErrOutOfMemory, ErrLimit)
 	}
 	mustInit()
 	return fmt.Errorf("z: allocating %d bytes: %w", n, ErrOutOfMemory)
-}
-
-// outOfMemory is why an allocation of n bytes gave nothing, and nobody said why: the limit, where it
-// leaves no room for twice as much, which is what sizes are rounded up to. It panics where the reason
-// is not memory but a backend that does not exist.
-func outOfMemory(n int) error {
-	mustInit()
-	limit := c.SetLimit(-1)
-	if room := limit - c.NumHeldBytes(); limit < math.MaxInt64 && int64(n) > (room-4096)/2 {
-		return noMemory(n, c.ELIMIT)
-	}
-	return noMemory(n, c.ENOMEM)
 }
 
 // mustInit panics unless a backend could be chosen.

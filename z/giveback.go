@@ -1,7 +1,6 @@
 package z
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,10 +40,6 @@ func look() {
 		lookLater()
 	}
 }
-
-// givingBack is held while blocks go back to the backend. Without it, ReturnMemory could find the
-// depot empty and purge the backend while giveBackIdle has yet to free what it took from there.
-var givingBack sync.Mutex
 
 // giveBackIdle gives back what nobody has needed since the last call, and returns whether there was
 // any or will be later.

@@ -4,7 +4,6 @@ package z
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -22,23 +21,6 @@ func (s *sentinel) afterGC() {
 	noteFree()
 	runtime.SetFinalizer(s, (*sentinel).afterGC)
 }
-
-// drainForLimit gives back what caches and the depot hold, as an allocation at the limit is about to
-// fail. It stops the world: a program that lives at its limit is not to do so all the time. So it
-// returns false, having done nothing, where the last time was just now.
-func drainForLimit() bool {
-	givingBack.Lock()
-	defer givingBack.Unlock()
-	if time.Since(lastDrainForLimit) < 10*time.Millisecond {
-		return false
-	}
-	drainAll()
-	c.DepotTrim(true)
-	lastDrainForLimit = time.Now()
-	return true
-}
-
-var lastDrainForLimit time.Time // givingBack guards it
 
 // drainAll drains every cache.
 func drainAll() { drain(func(*c.Cache) bool { return true }) }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/zmem-go/zmem/z"
 )
@@ -107,7 +108,7 @@ func TestSetLimit_ManyGoroutines(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			live := make([][]byte, 64)
-			for i := range 20_000 {
+			for i := range 10_000 {
 				j := i * 31 % len(live)
 				z.Free(live[j])
 				var err error
@@ -201,24 +202,171 @@ func TestSetLimit_BuffersAndAllocators(t *testing.T) {
 	}
 }
 
-// What caches hold is of more use to who is about to be refused.
-func TestSetLimit_CachesGoFirst(t *testing.T) {
-	underLimit(t, 8<<20)
+// takes are all paths by which n bytes, or some more, are allocated, and freed again.
+var takes = map[string]func(n int) error{
+	"Calloc":        func(n int) error { return failure(func() { z.Free(z.Calloc(n)) }) },
+	"CallocNoRef":   func(n int) error { return failure(func() { z.Free(z.CallocNoRef(n)) }) },
+	"CallocAligned": func(n int) error { return failure(func() { z.Free(z.CallocAligned(n, 64)) }) },
+	"TryCalloc": func(n int) error {
+		b, err := z.TryCalloc(n)
+		z.Free(b)
+		return err
+	},
+	"NewBuffer":          func(n int) error { return failure(func() { z.NewBuffer(n).Release() }) },
+	"Buffer.Grow":        inBuffer(func(b *z.Buffer, n int) error { return failure(func() { b.Grow(n) }) }),
+	"Buffer.TryGrow":     inBuffer(func(b *z.Buffer, n int) error { return b.TryGrow(n) }),
+	"Buffer.Allocate":    inBuffer(func(b *z.Buffer, n int) error { return failure(func() { b.Allocate(n) }) }),
+	"Buffer.AllocateOff": inBuffer(func(b *z.Buffer, n int) error { return failure(func() { b.AllocateOffset(n) }) }),
+	"Buffer.SliceAlloc":  inBuffer(func(b *z.Buffer, n int) error { return failure(func() { b.SliceAllocate(n) }) }),
+	"Buffer.WriteSlice":  inBuffer(func(b *z.Buffer, n int) error { return failure(func() { b.WriteSlice(make([]byte, n)) }) }),
+	"Buffer.Write": inBuffer(func(b *z.Buffer, n int) error {
+		_, err := b.Write(make([]byte, n))
+		return err
+	}),
+	"NewAllocator":   func(n int) error { return failure(func() { z.NewAllocator(n).Release() }) },
+	"Pool.Get":       func(n int) error { return failure(func() { (*z.AllocatorPool)(nil).Get(n).Release() }) },
+	"Allocate":       inAllocator(func(a *z.Allocator, n int) { a.Allocate(n) }),
+	"AllocateAlign":  inAllocator(func(a *z.Allocator, n int) { a.AllocateAlign(n, 64) }),
+	"Allocator.Copy": inAllocator(func(a *z.Allocator, n int) { a.Copy(make([]byte, n)) }),
+	"MakeSlice":      inAllocator(func(a *z.Allocator, n int) { z.MakeSlice[uint64](a, n/8, n/8) }),
+	"CloneString":    inAllocator(func(a *z.Allocator, n int) { z.CloneString(a, string(make([]byte, n))) }),
+	"Cursor":         inAllocator(func(a *z.Allocator, n int) { a.Cursor().Allocate(n) }),
+	"MakeSliceIn":    inAllocator(func(a *z.Allocator, n int) { z.MakeSliceIn[uint64](a.Cursor(), n/8, n/8) }),
+	"small blocks": inAllocator(func(a *z.Allocator, n int) {
+		for range n / 1024 {
+			a.Allocate(1016)
+		}
+	}),
+	"Cursor, small blocks": inAllocator(func(a *z.Allocator, n int) {
+		k := a.Cursor()
+		for range n / 1024 {
+			k.Allocate(1000)
+		}
+	}),
+}
+
+func inBuffer(f func(b *z.Buffer, n int) error) func(n int) error {
+	return func(n int) error {
+		b := z.NewBuffer(64)
+		defer b.Release()
+		return f(b, n)
+	}
+}
+
+func inAllocator(f func(a *z.Allocator, n int)) func(n int) error {
+	return func(n int) error {
+		a := z.NewAllocator(512)
+		defer a.Release()
+		return failure(func() { f(a, n) })
+	}
+}
+
+// failure is the error that f panics with.
+func failure(f func()) error {
+	v := panicOf(f)
+	if err, ok := v.(error); ok || v == nil {
+		return err
+	}
+	return fmt.Errorf("panic: %v", v)
+}
+
+// parkFor frees blocks of many sizes, so that n bytes at least are parked where there are caches.
+func parkFor(n int) {
 	var blocks [][]byte
-	for size := 64; size <= 16<<10; size *= 2 {
-		for range 64 << 10 / size {
-			blocks = append(blocks, z.Calloc(size))
+	for held := 0; held < n; {
+		for size := 64; size <= 16<<10; size *= 2 {
+			for range 64 << 10 / size {
+				blocks = append(blocks, z.Calloc(size))
+				held += size
+			}
 		}
 	}
 	for _, b := range blocks {
 		z.Free(b)
 	}
-	time.Sleep(20 * time.Millisecond) // since an earlier test was refused
-	b, err := z.TryCalloc(8<<20 - 16)
-	if err != nil {
-		t.Errorf("with %d bytes held and none live: %v", z.NumHeldBytes(), err)
+}
+
+// What caches hold is of more use to who is about to be refused, whatever it calls, each time, and at
+// once again.
+func TestSetLimit_CachesGoFirst(t *testing.T) {
+	for name, take := range takes {
+		t.Run(name, func(t *testing.T) {
+			start := liveNow()
+			underLimit(t, 8<<20)
+			for range 3 {
+				parkFor(4 << 20)
+				if err := take(7<<20 + 256<<10); err != nil {
+					t.Errorf("with %d bytes held of %d: %v", z.NumHeldBytes(), z.SetLimit(-1), err)
+				}
+			}
+			wantErrLimit(t, "more than there is", take(9<<20))
+			wantLive(t, start)
+		})
 	}
-	z.Free(b)
+}
+
+// The scratch memory of a sort is an allocation as others are.
+func TestSetLimit_CachesGoFirstForSorts(t *testing.T) {
+	sorts := map[string]func(b *z.Buffer) error{
+		"SortBytes": func(b *z.Buffer) error { return b.SortBytes() },
+		"SortSlice": func(b *z.Buffer) error {
+			return failure(func() { b.SortSlice(func(x, y []byte) bool { return bytes.Compare(x, y) < 0 }) })
+		},
+	}
+	for name, sort := range sorts {
+		t.Run(name, func(t *testing.T) {
+			b := z.NewBuffer(8 << 20)
+			defer b.Release()
+			for i := range 10_000 {
+				b.WriteSlice(fmt.Appendf(nil, "%08d", i*7919%20_000))
+			}
+			underLimit(t, 4<<20)
+			parkFor(3 << 20)
+			if err := sort(b); err != nil {
+				t.Errorf("with %d bytes held of %d: %v", z.NumHeldBytes(), z.SetLimit(-1), err)
+			}
+			z.SetLimit(z.NumHeldBytes())
+			if err := z.ReturnMemory(); err != nil {
+				t.Fatal(err)
+			}
+			z.SetLimit(z.NumHeldBytes())
+			b.WriteSlice([]byte("00000000"))
+			wantErrLimit(t, "without room", sort(b))
+		})
+	}
+}
+
+// Who lives at the limit, with little parked, is refused at little cost.
+func TestSetLimit_RefusalsAreCheap(t *testing.T) {
+	underLimit(t, 64<<20)
+	b, err := z.TryCalloc(64 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Free(b)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	stopped := numStopped()
+	for range 10_000 {
+		_, err := z.TryCalloc(200)
+		wantErrLimit(t, "TryCalloc", err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := numStopped() - stopped - uint64(after.NumGC-before.NumGC)*2; n > 10 {
+		t.Errorf("10,000 refusals stopped the world %d times", n)
+	}
+}
+
+// numStopped is how often the world was stopped.
+func numStopped() (n uint64) {
+	s := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}, {Name: "/sched/pauses/total/other:seconds"}}
+	metrics.Read(s)
+	for _, sample := range s {
+		for _, count := range sample.Value.Float64Histogram().Counts {
+			n += count
+		}
+	}
+	return n
 }
 
 func ExampleSetLimit() {

@@ -1,6 +1,8 @@
 package z
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"runtime/debug"
@@ -8,12 +10,16 @@ import (
 	"github.com/zmem-go/zmem/c"
 )
 
+// ErrGoMemoryLimit is what errors.Is finds in an error of SetMemoryLimit: the Go runtime has a memory
+// limit that somebody else has set.
+var ErrGoMemoryLimit = errors.New("the Go runtime has a memory limit already")
+
 // SetMemoryLimit keeps manual memory and the Go heap together under total bytes, as well as a
 // garbage collector can: it sets the runtime's own soft limit (debug.SetMemoryLimit) to what manual
 // memory leaves of total, and moves it whenever the bytes held (see NumHeldBytes) have gone up or
 // down by a 64th of total. So the more manual memory there is, the earlier the collector runs. It
 // returns the total set before; a negative number changes nothing, and math.MaxInt64, as it is at
-// first, is none.
+// first, is none, and gives the runtime back the limit that it had.
 //
 // The Go side always has an eighth of total: leaving it less would only make it collect all the
 // time. Manual memory beyond seven eighths therefore is beyond total; SetLimit refuses it. Like the
@@ -22,38 +28,60 @@ import (
 // to return, and for memory of other C code.
 //
 //	if total, err := z.MemoryLimitFromCgroup(); err == nil && total < math.MaxInt64 {
-//		z.SetMemoryLimit(total / 10 * 9)
 //		z.SetLimit(total / 2)
+//		_, err = z.SetMemoryLimit(total / 10 * 9)
 //	}
 //
-// Who sets the runtime's limit has the last word. Where the environment has GOMEMLIMIT, or the
-// program has called debug.SetMemoryLimit, SetMemoryLimit does nothing, so that the next call still
-// returns math.MaxInt64; and when the program calls it later, SetMemoryLimit ends. As long as it
-// lasts, a thread of the system sleeps in C.
-func SetMemoryLimit(total int64) int64 {
+// Who sets the runtime's limit has the last word. Where it has one, from GOMEMLIMIT in the environment
+// or from debug.SetMemoryLimit, SetMemoryLimit changes nothing and returns an error that is
+// ErrGoMemoryLimit: AdoptGoMemoryLimit makes that limit the total. When the program calls
+// debug.SetMemoryLimit later, SetMemoryLimit ends. As long as it lasts, a thread of the system sleeps
+// in C.
+func SetMemoryLimit(total int64) (before int64, err error) {
 	followMu.Lock()
 	defer followMu.Unlock()
-	m := &memLimit
-	before := int64(math.MaxInt64)
-	if followers[m] && debug.SetMemoryLimit(-1) == m.goLimit {
-		before = m.total
-	}
+	m, limit := &memLimit, debug.SetMemoryLimit(-1)
+	before = m.current(limit)
 	switch {
 	case total < 0 || total == before:
 	case total == math.MaxInt64:
 		unfollow(m)
-		debug.SetMemoryLimit(math.MaxInt64)
-	case before < math.MaxInt64 || goLimitIsFree():
-		m.total = total
-		m.set(c.NumHeldBytes())
-		follow(m)
+		debug.SetMemoryLimit(m.found)
+	case before < math.MaxInt64:
+		m.start(total)
+	case limit == math.MaxInt64:
+		m.found = limit
+		m.start(total)
+	default:
+		err = fmt.Errorf("z: SetMemoryLimit: %w: %d bytes, by %s (see AdoptGoMemoryLimit)",
+			ErrGoMemoryLimit, limit, goLimitFrom())
 	}
-	return before
+	return before, err
 }
 
-// goLimitIsFree reports whether nobody has set the runtime's limit.
-func goLimitIsFree() bool {
-	return os.Getenv("GOMEMLIMIT") == "" && debug.SetMemoryLimit(-1) == math.MaxInt64
+// AdoptGoMemoryLimit makes the memory limit that the Go runtime has, from GOMEMLIMIT in the
+// environment or from debug.SetMemoryLimit, the total of manual memory and the Go heap, as
+// SetMemoryLimit does with a total of its own: so whoever runs the program sets one number. It returns
+// the total: math.MaxInt64, and nothing has changed, where the runtime has no limit; the one in force
+// where SetMemoryLimit or AdoptGoMemoryLimit was called before.
+func AdoptGoMemoryLimit() (total int64) {
+	followMu.Lock()
+	defer followMu.Unlock()
+	m, limit := &memLimit, debug.SetMemoryLimit(-1)
+	if total = m.current(limit); total < math.MaxInt64 || limit == math.MaxInt64 {
+		return total
+	}
+	m.found = limit
+	m.start(limit)
+	return limit
+}
+
+// goLimitFrom says who has set the runtime's limit.
+func goLimitFrom() string {
+	if env := os.Getenv("GOMEMLIMIT"); env != "" && env != "off" {
+		return "GOMEMLIMIT=" + env + " or debug.SetMemoryLimit"
+	}
+	return "debug.SetMemoryLimit"
 }
 
 // memLimit is what SetMemoryLimit set; it is a follower while there is a total. followMu guards it.
@@ -61,8 +89,23 @@ var memLimit memoryLimit
 
 type memoryLimit struct {
 	total   int64
+	found   int64 // the runtime's limit before there was a total
 	goLimit int64 // what the runtime's limit was set to last
 	at      int64 // what was held then
+}
+
+// current is the total in force where the runtime's limit is so much; math.MaxInt64 for none.
+func (m *memoryLimit) current(goLimit int64) int64 {
+	if followers[m] && goLimit == m.goLimit {
+		return m.total
+	}
+	return math.MaxInt64
+}
+
+func (m *memoryLimit) start(total int64) {
+	m.total = total
+	m.set(c.NumHeldBytes())
+	follow(m)
 }
 
 func (m *memoryLimit) step() int64 { return max(m.total/64, 1) }

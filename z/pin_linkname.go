@@ -79,8 +79,8 @@ func addCache(pid int) bool {
 	var k *c.Cache
 	if n := len(spare); n > 0 {
 		k, spare = spare[n-1], spare[:n-1]
-	} else if k = c.NewCache(); k == nil {
-		return false
+	} else if k, _ = c.NewCache(); k == nil {
+		return false // every call goes to C, which says why
 	}
 	atomic.StorePointer(&caches[pid], unsafe.Pointer(k))
 	return true

@@ -2,37 +2,40 @@ package z
 
 import "testing"
 
-// A call each time that 800 is passed, after having been below 700; none is lost while f runs, and one
-// at most is kept.
+// A turn each time that 640 is passed, after having been below 560; where a turn brought what is held
+// below 640, the next when that is passed again, give or take 10; where it left more in use, 80 later.
 func TestPressure_Moved(t *testing.T) {
-	p := &pressure{soft: 800, calls: make(chan int64, 1)}
+	const unit = 1 << 20
+	p := newPressure(640*unit, nil)
 	for i, step := range []struct {
-		held int64
-		call bool
+		held        int64
+		turn        bool
+		after, used int64 // what is held and in use after the turn
 	}{
-		{0, false}, {800, false}, {801, true}, {900, false}, {750, false}, {900, false}, {700, false},
-		{801, false}, {699, false}, {750, false}, {801, true}, {0, false}, {5000, true},
+		{held: 0}, {held: 640},
+		{held: 641, turn: true, after: 641, used: 641}, {held: 720}, {held: 600}, {held: 721},
+		{held: 722, turn: true, after: 700, used: 700}, {held: 560}, {held: 700}, {held: 559},
+		{held: 641, turn: true, after: 640, used: 640}, {held: 650},
+		{held: 651, turn: true, after: 630, used: 300}, {held: 560}, {held: 640},
+		{held: 641, turn: true, after: 100, used: 100}, {held: 640},
+		{held: 5000, turn: true, after: 0}, {held: 5000, turn: true, after: 5000, used: 5000},
 	} {
-		low, high := p.moved(step.held)
-		if step.held < low || step.held > high {
-			t.Errorf("step %d: held %d is not within %d and %d", i, step.held, low, high)
+		held := step.held * unit
+		low, high := p.moved(held)
+		if held < low || held > high {
+			t.Errorf("step %d: held %d is not within %d and %d", i, held, low, high)
 		}
-		select {
-		case held := <-p.calls:
-			if !step.call || held != step.held {
-				t.Errorf("step %d: called with %d", i, held)
-			}
-		default:
-			if step.call {
-				t.Errorf("step %d: not called with %d", i, step.held)
-			}
+		if p.busy != step.turn {
+			t.Fatalf("step %d: a turn: %v", i, p.busy)
 		}
-	}
-	for range 3 {
-		p.moved(0)
-		p.moved(900)
-	}
-	if len(p.calls) != 1 {
-		t.Errorf("%d calls are kept", len(p.calls))
+		if !p.busy {
+			continue
+		}
+		p.moved(0) // nothing is lost, and there is no second turn, while one is under way
+		p.moved(held)
+		if len(p.wake) != 1 || <-p.wake {
+			t.Fatalf("step %d: there is another turn, or f is called in any case", i)
+		}
+		p.settle(step.after*unit, step.used*unit)
 	}
 }

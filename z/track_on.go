@@ -33,8 +33,11 @@ func track(f call, n, align int, tag []string) ([]byte, error) {
 		return allocNone(f, n)
 	}
 	site := siteOf(skipToCallocCaller, tagOf(tag))
-	p, err := c.LeakTryCalloc(uintptr(n), uintptr(align), site)
-	if err != c.OK {
+	var p unsafe.Pointer
+	if err := retry(n, func() (err c.Err) {
+		p, err = c.LeakTryCalloc(uintptr(n), uintptr(align), site)
+		return err
+	}); err != c.OK {
 		return nil, noMemory(n, err)
 	}
 	return bytesAt(p, n), nil
@@ -55,21 +58,23 @@ func freeBlock(p unsafe.Pointer, n uintptr) {
 }
 
 // newAllocator makes the C side of an Allocator for NewAllocator and AllocatorPool.Get, which are to
-// call it themselves, or takes over one that a pool had; nil where there is no memory.
-func newAllocator(pooled *c.Allocator, size uintptr, tag string) *c.Allocator {
+// call it themselves, or takes over one that a pool had. It panics where there is no memory.
+func newAllocator(pooled *c.Allocator, size int, tag string) *c.Allocator {
 	site := siteOf(skipToMaker, tag)
-	if pooled == nil {
-		return c.LeakNewAllocator(size, site)
+	if pooled != nil {
+		pooled.LeakOwn(site)
+		return pooled
 	}
-	pooled.LeakOwn(site)
-	return pooled
+	return mustAllocator(size, func() (*c.Allocator, c.Err) {
+		return c.LeakNewAllocator(uintptr(size), site)
+	})
 }
 
 // drainIdle has no caches to drain.
 func drainIdle() {}
 
-// drainForLimit has no caches to drain.
-func drainForLimit() bool { return false }
+// drainAll has no caches to drain.
+func drainAll() {}
 
 // returnMemory gives all that is free back to the system.
 func returnMemory() c.Err { return c.ReturnMemory() }

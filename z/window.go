@@ -109,29 +109,29 @@ func (ws *windows) takeShared(n, block uintptr) (p unsafe.Pointer, ok bool) {
 // refill allocates n bytes from a new window of core's: of the block of stack's own if it owns one
 // already, is the first one here, or is the one that used up the last shared window, too, and its
 // place is free, or the owner there idle. Only one goroutine may be in here.
-func (ws *windows) refill(core *c.Allocator, n, block uintptr) unsafe.Pointer {
+func (ws *windows) refill(core *c.Allocator, n, block uintptr) (unsafe.Pointer, c.Err) {
 	slot := slotOf(block)
 	cl := (*claim)(ws.claims[slot])
 	if cl != nil && cl.owner == block {
-		p, w := core.Refill(nil, n, ownSize)
+		p, w, err := core.Refill(nil, n, ownSize)
 		if w != nil {
 			atomic.StorePointer(&cl.window, unsafe.Pointer(w))
 		}
-		return p
+		return p, err
 	}
 	shared, last := &ws.shared[slot%sharedWindows], &ws.last[slot%sharedWindows]
 	if !ws.owned || *last == block && (cl == nil || cl.isIdle()) {
-		p, w := core.Refill(nil, n, ownSize)
+		p, w, err := core.Refill(nil, n, ownSize)
 		if w != nil {
 			ws.owned = true
 			atomic.StorePointer(&ws.claims[slot], unsafe.Pointer(&claim{owner: block, window: unsafe.Pointer(w)}))
 		}
-		return p
+		return p, err
 	}
 	*last = block
-	p, w := core.Refill((*c.Window)(*shared), n, sharedSize)
+	p, w, err := core.Refill((*c.Window)(*shared), n, sharedSize)
 	atomic.StorePointer(shared, unsafe.Pointer(w))
-	return p
+	return p, err
 }
 
 // isIdle says whether the owner has allocated nothing for a while, of calls of isIdle.

@@ -97,3 +97,38 @@ const char *__ubsan_default_options(void)
 {
     return "print_stacktrace=1";
 }
+
+zm_cache_t *new_cache(void)
+{
+    zm_cache_t *k = NULL;
+    zm_cache_new(&k);
+    return k;
+}
+
+zm_buffer_t *new_buffer(size_t capacity)
+{
+    zm_buffer_t *b = NULL;
+    zm_buffer_new(capacity, &b);
+    return b;
+}
+
+zm_allocator_t *new_allocator(size_t size)
+{
+    zm_allocator_t *a = NULL;
+    zm_allocator_new(size, &a);
+    return a;
+}
+
+zm_allocator_pool_t *new_pool(size_t cap)
+{
+    zm_allocator_pool_t *pool = NULL;
+    zm_allocator_pool_new(cap, &pool);
+    return pool;
+}
+
+zm_allocator_t *pool_get(zm_allocator_pool_t *pool, size_t size)
+{
+    zm_allocator_t *a = NULL;
+    zm_allocator_pool_get(pool, size, &a);
+    return a;
+}

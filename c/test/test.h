@@ -33,6 +33,21 @@ bool all_are(const void *p, unsigned char byte, size_t n);
 bool is_aligned(const void *p, size_t align);
 size_t promised_align(size_t n); /* what zmem.h says of zm_calloc(n) */
 
+/* What the constructors make; NULL where they return an error. */
+zm_cache_t *new_cache(void);
+zm_buffer_t *new_buffer(size_t capacity);
+zm_allocator_t *new_allocator(size_t size);
+zm_allocator_pool_t *new_pool(size_t cap);
+zm_allocator_t *pool_get(zm_allocator_pool_t *pool, size_t size);
+
+/* The same, for tests with the leak tag. */
+static inline zm_allocator_t *new_leak_allocator(size_t size, zm_site_t *site)
+{
+    zm_allocator_t *a = NULL;
+    zm_leak_allocator_new(size, site, &a);
+    return a;
+}
+
 /* The counters are these, and the test fails if not. */
 #define assert_counts(bytes, objects)                                                              \
     do {                                                                                           \

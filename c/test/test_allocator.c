@@ -23,14 +23,14 @@ static void test_first_chunk(void **state)
     (void)state;
     const size_t sizes[][2] = {{0, 512}, {1, 512}, {512, 512}, {513, 1024}, {1 << 20, 1 << 20}};
     for (size_t i = 0; i < LEN(sizes); i++) {
-        zm_allocator_t *a = zm_allocator_new(sizes[i][0]);
+        zm_allocator_t *a = new_allocator(sizes[i][0]);
         assert_counts((int64_t)sizes[i][1], 1);
         assert_int_equal(zm_allocator_allocated(a), sizes[i][1]);
         assert_int_equal(zm_allocator_size(a), 0);
         zm_allocator_release(a);
     }
-    assert_null(zm_allocator_new(ZM_MAX_SIZE + 1));
-    assert_null(zm_allocator_new(SIZE_MAX));
+    assert_null(new_allocator(ZM_MAX_SIZE + 1));
+    assert_null(new_allocator(SIZE_MAX));
     zm_allocator_release(NULL);
 }
 
@@ -39,7 +39,7 @@ static void test_whole_chunk(void **state)
 {
     (void)state;
     for (size_t n = 512; n <= 65536; n *= 2) {
-        zm_allocator_t *a = zm_allocator_new(n);
+        zm_allocator_t *a = new_allocator(n);
         check_block(zm_allocator_allocate(a, n), n, 8);
         assert_int_equal(zm_allocator_allocated(a), n);
         assert_int_equal(zm_allocator_size(a), n);
@@ -50,7 +50,7 @@ static void test_whole_chunk(void **state)
 static void test_sizes_and_alignments(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     zm_cursor_t k;
     zm_cursor_open(&k, a);
     for (size_t round = 0; round < 3; round++) {
@@ -76,7 +76,7 @@ static void test_sizes_and_alignments(void **state)
 static void test_out_of_range(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     zm_cursor_t k;
     zm_cursor_open(&k, a);
     const size_t sizes[] = {(size_t)ZM_MAX_ALLOC + 1, SIZE_MAX / 2, SIZE_MAX - 6, SIZE_MAX};
@@ -98,7 +98,7 @@ static void test_out_of_range(void **state)
 static void test_largest(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     unsigned char *p = zm_allocator_allocate(a, ZM_MAX_ALLOC);
     assert_non_null(p);
     assert_true(p[0] == 0 && p[ZM_MAX_ALLOC - 1] == 0);
@@ -110,7 +110,7 @@ static void test_largest(void **state)
 static void test_copy(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     assert_string_equal(zm_allocator_copy(a, "some text", 10), "some text");
     assert_non_null(zm_allocator_copy(a, NULL, 0));
     zm_allocator_release(a);
@@ -120,7 +120,7 @@ static void test_copy(void **state)
 static void test_size(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(1 << 20);
+    zm_allocator_t *a = new_allocator(1 << 20);
     for (size_t i = 1; i <= 100; i++) {
         zm_allocator_allocate(a, 13);
         assert_int_equal(zm_allocator_size(a), 16 * i);
@@ -134,7 +134,7 @@ static void test_size(void **state)
 static void test_trim(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(1024);
+    zm_allocator_t *a = new_allocator(1024);
     const size_t most[] = {1 << 20, 3072, 3071, 1024, 1023, 0, 0};
     const size_t left[] = {1023 << 10, 3072, 1024, 1024, 0, 0, 0};
     for (size_t i = 0; i < LEN(most); i++) {
@@ -160,7 +160,7 @@ static void test_refs(void **state)
     static zm_allocator_t *all[MANY];
     uint64_t refs[MANY];
     for (size_t i = 0; i < MANY; i++) {
-        all[i] = zm_allocator_new(512);
+        all[i] = new_allocator(512);
         refs[i] = zm_allocator_ref(all[i]);
         assert_true(refs[i] > (i ? refs[i - 1] : 0));
     }
@@ -178,7 +178,7 @@ static void test_refs(void **state)
 static void test_cursors_give_back(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(1 << 16);
+    zm_allocator_t *a = new_allocator(1 << 16);
     zm_cursor_t k;
     for (size_t i = 0; i < 100; i++) {
         zm_cursor_open(&k, a);
@@ -199,16 +199,16 @@ static void test_cursors_give_back(void **state)
 static void test_pool(void **state)
 {
     (void)state;
-    zm_allocator_pool_t *pool = zm_allocator_pool_new(2);
+    zm_allocator_pool_t *pool = new_pool(2);
     assert_null(zm_allocator_pool_take(pool));
-    zm_allocator_t *a = zm_allocator_pool_get(pool, 512);
+    zm_allocator_t *a = pool_get(pool, 512);
     uint64_t ref = zm_allocator_ref(a);
     check_block(zm_allocator_allocate(a, 5000), 5000, 8);
     uint64_t allocated = zm_allocator_allocated(a);
     zm_allocator_pool_put(pool, a);
     assert_null(zm_allocator_from(ref));
 
-    zm_allocator_t *b = zm_allocator_pool_get(pool, 1);
+    zm_allocator_t *b = pool_get(pool, 1);
     assert_ptr_equal(b, a);
     assert_true(zm_allocator_ref(b) > ref);
     assert_ptr_equal(zm_allocator_from(zm_allocator_ref(b)), b);
@@ -217,8 +217,8 @@ static void test_pool(void **state)
 
     zm_allocator_pool_put(pool, b);
     zm_allocator_pool_put(pool, NULL);
-    zm_allocator_pool_put(pool, zm_allocator_new(1024));
-    zm_allocator_pool_put(pool, zm_allocator_new(1024)); /* one too many */
+    zm_allocator_pool_put(pool, new_allocator(1024));
+    zm_allocator_pool_put(pool, new_allocator(1024)); /* one too many */
     assert_int_equal(zm_num_alloc_bytes(), allocated + 1024);
     assert_false(zm_allocator_pool_trim(pool)); /* somebody asked */
     assert_true(zm_allocator_pool_trim(pool));
@@ -226,10 +226,10 @@ static void test_pool(void **state)
     zm_allocator_pool_release(pool);
     zm_allocator_pool_release(NULL);
 
-    zm_allocator_pool_put(NULL, zm_allocator_pool_get(NULL, 512));
+    zm_allocator_pool_put(NULL, pool_get(NULL, 512));
     assert_null(zm_allocator_pool_take(NULL));
-    pool = zm_allocator_pool_new(0);
-    zm_allocator_pool_put(pool, zm_allocator_pool_get(pool, 512));
+    pool = new_pool(0);
+    zm_allocator_pool_put(pool, pool_get(pool, 512));
     assert_false(zm_allocator_pool_trim(pool));
     assert_false(zm_allocator_pool_trim(pool));
     assert_counts(0, 0);
@@ -239,8 +239,8 @@ static void test_pool(void **state)
 static void test_pool_trims(void **state)
 {
     (void)state;
-    zm_allocator_pool_t *pool = zm_allocator_pool_new(1);
-    zm_allocator_pool_put(pool, zm_allocator_new((size_t)512 << 20));
+    zm_allocator_pool_t *pool = new_pool(1);
+    zm_allocator_pool_put(pool, new_allocator((size_t)512 << 20));
     assert_counts(0, 0);
     zm_allocator_t *a = zm_allocator_pool_take(pool);
     check_block(zm_allocator_allocate(a, 10), 10, 8);
@@ -258,7 +258,7 @@ static void test_against_a_model(void **state)
         size_t n;
     } blocks[MOST];
     rng_t rng = {.state = 42};
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     zm_cursor_t k;
     zm_cursor_open(&k, a);
     for (size_t round = 0; round < 60; round++) {

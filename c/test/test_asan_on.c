@@ -13,7 +13,7 @@ enum { N = 100 }; /* of a class of 112 */
 static zm_cache_t *quiet_cache(void)
 {
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    return zm_cache_new();
+    return new_cache();
 }
 
 static bool uses_it_well(const void *arg)

@@ -24,7 +24,7 @@ static zm_buffer_t *make(enum mode mode)
         unlink(path);
         assert_int_equal(zm_buffer_open(path, 0, &b, &cause), ZM_OK);
     } else {
-        b = zm_buffer_new(mode == MODE_MAPPED ? MAP_FROM : 0);
+        b = new_buffer(mode == MODE_MAPPED ? MAP_FROM : 0);
         assert_non_null(b);
         size_t spill = mode == MODE_SPILL ? 10000 : MAP_FROM + 10000;
         if (mode == MODE_SPILL || mode == MODE_MAPPED_SPILL)
@@ -106,7 +106,7 @@ static void test_records(void **state)
 static void test_no_record(void **state)
 {
     (void)state;
-    zm_buffer_t *b = zm_buffer_new(0);
+    zm_buffer_t *b = new_buffer(0);
     memset(zm_buffer_add(b, 16, NULL), 0xff, 16);
     const size_t offs[] = {0, 1, 7, 8, 9, 16, 17, 23, 24, 25, 1000, SIZE_MAX - 8, SIZE_MAX};
     for (size_t i = 0; i < LEN(offs); i++) {
@@ -124,7 +124,7 @@ static void test_impossible_sizes(void **state)
     zm_buffer_t *none = NULL;
     void *p = NULL;
     for (size_t i = 0; i < LEN(sizes); i++) {
-        assert_null(zm_buffer_new(sizes[i]));
+        assert_null(new_buffer(sizes[i]));
         assert_int_equal(zm_buffer_new_tmp(dir, sizes[i], &none, NULL), ZM_ENOMEM);
         assert_int_equal(zm_buffer_open(path, sizes[i], &none, NULL), ZM_ENOMEM);
         assert_int_equal(zm_buffer_scratch(NULL, sizes[i], &p, NULL), ZM_ENOMEM);
@@ -177,7 +177,7 @@ static void test_max(void **state)
 static void test_spill(void **state)
 {
     (void)state;
-    zm_buffer_t *b = zm_buffer_new(0);
+    zm_buffer_t *b = new_buffer(0);
     assert_int_equal(zm_buffer_set_spill(b, 5000, "/no/such"), ZM_OK);
     assert_non_null(zm_buffer_add(b, 4992, NULL));
     assert_true(b->kind == ZM_BUFFER_HEAP && b->size == 5000);
@@ -196,7 +196,7 @@ static void test_spill(void **state)
     assert_int_equal(mkdir(dir, 0700), 0);
     release(b);
 
-    b = zm_buffer_new(0);
+    b = new_buffer(0);
     assert_int_equal(zm_buffer_set_spill(b, 0, NULL), ZM_OK); /* at the first growth, to /tmp */
     assert_int_equal(zm_buffer_grow(b, 1000, NULL), ZM_OK);
     assert_int_equal(b->kind, ZM_BUFFER_TMP);

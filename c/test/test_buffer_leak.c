@@ -30,7 +30,7 @@ static void test_site_follows_growth(void **state)
 {
     (void)state;
     zm_leak_live_t sites[4];
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     assert_int_equal(check_sites(sites, LEN(sites)), 1);
     assert_true(sites[0].site->npcs > 0); /* the C stack */
     zm_buffer_attribute(b, zm_site_of("mine", 4, pcs, LEN(pcs)));
@@ -80,7 +80,7 @@ static void test_read_wherever_it_is(void **state)
     (void)state;
     char out[8];
     zm_leak_block_t block;
-    zm_buffer_t *b = zm_buffer_new(0);
+    zm_buffer_t *b = new_buffer(0);
     zm_buffer_attribute(b, zm_site_of("mine", 4, pcs, LEN(pcs)));
     check_read(b, 0, 0);
     assert_int_equal(zm_leak_blocks(&block, 1), 1);

@@ -25,7 +25,7 @@ static void check_block(void *p, size_t n)
 static void test_every_class(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     assert_true(is_aligned(cache, 64));
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
         size_t most = zm_class_size(cls), least = cls ? zm_class_size(cls - 1) + 1 : 0;
@@ -53,7 +53,7 @@ static void test_every_class(void **state)
 static void test_every_size(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     for (size_t n = 0; n < ZM_SMALL_MAX + 1000; n += n < 2000 ? 1 : 13) {
         for (size_t i = 0; i < 3; i++) {
             blocks[i] = zm_cache_calloc(cache, n);
@@ -70,7 +70,7 @@ static void test_every_size(void **state)
 static void test_impossible_sizes(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     const size_t sizes[] = {ZM_MAX_SIZE, ZM_MAX_SIZE + 1, SIZE_MAX / 2 + 1, SIZE_MAX};
     for (size_t i = 0; i < LEN(sizes); i++)
         assert_null(zm_cache_calloc(cache, sizes[i]));
@@ -84,7 +84,7 @@ static void test_impossible_sizes(void **state)
 static void test_blocks_change_hands(void **state)
 {
     (void)state;
-    zm_cache_t *one = zm_cache_new(), *two = zm_cache_new();
+    zm_cache_t *one = new_cache(), *two = new_cache();
     for (size_t i = 0; i < num_boundary_sizes; i++) {
         size_t n = boundary_sizes[i];
         if (n > 40000)
@@ -115,7 +115,7 @@ static void test_blocks_change_hands(void **state)
 static void test_freeing_with_a_smaller_size(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     const size_t sizes[] = {1000, 100, 16, 8, 0};
     for (size_t i = 0; i < LEN(sizes); i++) {
         int64_t out = 0;
@@ -164,7 +164,7 @@ static void test_what_was_drained_is_idle(void **state)
 static void test_idle(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     assert_true(zm_cache_idle(cache));
     assert_true(zm_cache_idle(cache));
     void *p = zm_cache_calloc(cache, 100);
@@ -185,7 +185,7 @@ static void test_idle(void **state)
 static void test_counters(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new(), *other = zm_cache_new();
+    zm_cache_t *cache = new_cache(), *other = new_cache();
     assert_int_equal(cache->sample_at, 0);
     void *p = zm_cache_calloc(cache, 300);
     assert_int_equal(cache->sample_at, UINT64_MAX);

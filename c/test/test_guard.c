@@ -263,7 +263,7 @@ static void test_wrong_frees(void **state)
 static void test_rates(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     const uint64_t rates[] = {1, 2, 10, 100};
     for (size_t i = 0; i < LEN(rates); i++) {
         assert_int_equal(zm_guard_set_rate(rates[i]), ZM_OK);

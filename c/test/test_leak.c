@@ -497,8 +497,15 @@ static void test_allocator(void **state)
     (void)state;
     const uintptr_t maker[] = {0xa1, 0xa2}, taker[] = {0xb1};
     zm_leak_live_t live[2];
-    assert_null(zm_leak_allocator_new(SIZE_MAX, zm_site_of("tag", 3, maker, 2)));
-    zm_allocator_t *a = zm_leak_allocator_new(512, zm_site_of("tag", 3, maker, 2));
+    zm_allocator_t *a = NULL;
+    zm_site_t *site = zm_site_of("tag", 3, maker, 2);
+    assert_int_equal(zm_leak_allocator_new(SIZE_MAX, site, &a), ZM_ENOMEM);
+    assert_int_equal(zm_leak_allocator_new(512, NULL, &a), ZM_ENOMEM);
+    zm_set_limit(511);
+    assert_int_equal(zm_leak_allocator_new(512, site, &a), ZM_ELIMIT);
+    zm_set_limit(INT64_MAX);
+    assert_null(a);
+    a = new_leak_allocator(512, zm_site_of("tag", 3, maker, 2));
     unsigned char *p = zm_allocator_allocate(a, 100000);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(zm_leak_sites(live, 2), 1);

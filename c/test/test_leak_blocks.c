@@ -99,8 +99,8 @@ static void test_chunks(void **state)
     (void)state;
     char out[4096];
     zm_leak_block_t list[8];
-    zm_allocator_t *a = zm_leak_allocator_new(16384, zm_site_of("nodes", 5, pcs, LEN(pcs)));
-    zm_allocator_t *other = zm_allocator_new(16384); /* of nobody */
+    zm_allocator_t *a = new_leak_allocator(16384, zm_site_of("nodes", 5, pcs, LEN(pcs)));
+    zm_allocator_t *other = new_allocator(16384); /* of nobody */
     char *p = zm_allocator_allocate(a, 4000), *q = zm_allocator_allocate(a, 30000);
     memset(p, 'p', 4000);
     memset(q, 'q', 30000);

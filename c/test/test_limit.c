@@ -12,7 +12,7 @@ static zm_cache_t *cache;
 static int setup(void **state)
 {
     (void)state;
-    cache = zm_cache_new();
+    cache = new_cache();
     return !cache;
 }
 
@@ -148,33 +148,199 @@ static void test_caches(void **state)
         zm_cache_free(cache, blocks[i], N);
 }
 
+/* Puts full magazines of a class in the depot; returns the bytes in them. */
+static int64_t park(unsigned cls, size_t magazines)
+{
+    zm_magazine_t *m[8];
+    int64_t before = zm_num_parked_bytes();
+    assert_true(magazines <= LEN(m));
+    for (size_t i = 0; i < magazines; i++)
+        assert_non_null(m[i] = zm_depot_full(cls, &zm_no_magazine));
+    for (size_t i = 0; i < magazines; i++)
+        zm_depot_put(cls, m[i]);
+    return zm_num_parked_bytes() - before;
+}
+
+typedef bool take_t(size_t n);
+
+static bool by_calloc(size_t n)
+{
+    void *p = zm_calloc(n);
+    zm_free(p, n);
+    return p;
+}
+
+static bool by_aligned(size_t n)
+{
+    void *p = zm_calloc_aligned(n, 64);
+    zm_free(p, n);
+    return p;
+}
+
+static bool by_batch(size_t n)
+{
+    void *p = NULL;
+    bool ok = zm_calloc_batch(n, &p, 1) == ZM_OK;
+    zm_free(p, n);
+    return ok;
+}
+
+static bool by_cache(size_t n)
+{
+    void *p = zm_cache_calloc(cache, n);
+    zm_free(p, n);
+    return p;
+}
+
+static bool by_buffer(size_t n)
+{
+    zm_buffer_t *b = NULL;
+    bool ok = zm_buffer_new(n, &b) == ZM_OK;
+    zm_buffer_release(b, NULL);
+    return ok;
+}
+
+static bool by_growing(size_t n)
+{
+    zm_buffer_t *b = NULL;
+    bool ok = zm_buffer_new(0, &b) == ZM_OK && zm_buffer_grow(b, n, NULL) == ZM_OK;
+    zm_buffer_release(b, NULL);
+    return ok;
+}
+
+static bool by_scratch(size_t n)
+{
+    void *p = NULL;
+    bool ok = zm_buffer_scratch(NULL, n, &p, NULL) == ZM_OK;
+    zm_buffer_scratch_free(NULL, p, n);
+    return ok;
+}
+
+static bool by_allocator(size_t n)
+{
+    zm_allocator_t *a = NULL;
+    bool ok = zm_allocator_new(n, &a) == ZM_OK;
+    zm_allocator_release(a);
+    return ok;
+}
+
+static bool by_allocating(size_t n)
+{
+    zm_allocator_t *a = NULL;
+    bool ok = zm_allocator_new(512, &a) == ZM_OK && zm_allocator_allocate(a, n);
+    zm_allocator_release(a);
+    return ok;
+}
+
 /* What is parked in the depot makes room before anybody is refused. */
 static void test_the_depot_goes_first(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        zm_magazine_t *m = zm_depot_full(20, &zm_no_magazine);
-        zm_depot_put(20, m);
+    take_t *const takes[] = {by_calloc,  by_aligned, by_batch,     by_cache,     by_buffer,
+                             by_growing, by_scratch, by_allocator, by_allocating};
+    for (size_t i = 0; i < LEN(takes); i++) {
+        park(20, 1);
         int64_t parked = zm_num_held_bytes();
-        assert_true(parked > 10000);
-        zm_set_limit(parked + 100);
-        void *p = i == 0   ? zm_calloc(10000)
-                  : i == 1 ? zm_calloc_aligned(10000, 64)
-                           : zm_cache_calloc(cache, 10000);
-        assert_non_null(p);
-        assert_true(zm_num_held_bytes() <= parked + 100);
-        zm_free(p, 10000);
+        assert_true(parked > 20000);
+        zm_set_limit(parked + 1000);
+        assert_true(takes[i](16384));
+        assert_true(zm_num_held_bytes() <= parked + 1000);
         zm_set_limit(INT64_MAX);
         zm_cache_drain(cache);
         zm_depot_trim(true);
     }
 }
 
+/* No more of it goes than is lacking, by whole magazines, and nothing where all is too little. */
+static void test_the_depot_keeps_what_it_can(void **state)
+{
+    (void)state;
+    enum { CLS = 20, MAGAZINES = 5 };
+    int64_t parked = park(CLS, MAGAZINES), magazine = parked / MAGAZINES;
+    zm_set_limit(parked + 50000);
+    assert_null(zm_calloc((size_t)parked + 50001));
+    assert_int_equal(zm_num_parked_bytes(), parked);
+    void *p = zm_calloc((size_t)(50000 + magazine + 1));
+    assert_non_null(p);
+    assert_int_equal(zm_num_parked_bytes(), parked - 2 * magazine);
+    zm_free(p, (size_t)(50000 + magazine + 1));
+    assert_false(zm_depot_release((uint64_t)parked));
+    assert_true(zm_depot_release(0));
+    assert_int_equal(zm_num_parked_bytes(), parked - 2 * magazine);
+    assert_true(zm_depot_release(1));
+    assert_int_equal(zm_num_held_bytes(), parked - 3 * magazine);
+}
+
+/* What is parked is what is held and no caller has, wherever it is. */
+static void test_parked_bytes(void **state)
+{
+    (void)state;
+    enum { N = 100, BLOCKS = 3000 };
+    static void *blocks[BLOCKS];
+    const int64_t size = reserved(N);
+    assert_int_equal(zm_num_parked_bytes(), 0);
+    for (int64_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = zm_cache_calloc(cache, N);
+        assert_int_equal(zm_num_parked_bytes(), zm_num_held_bytes() - (i + 1) * size);
+    }
+    for (int64_t i = 0; i < BLOCKS; i++) {
+        zm_cache_free(cache, blocks[i], N);
+        assert_int_equal(zm_num_parked_bytes(), zm_num_held_bytes() - (BLOCKS - 1 - i) * size);
+    }
+    int64_t parked = zm_num_parked_bytes();
+    assert_true(parked >= BLOCKS * size);
+    zm_cache_drain(cache);
+    assert_int_equal(zm_num_parked_bytes(), parked);
+    zm_depot_trim(true);
+    assert_int_equal(zm_num_parked_bytes(), 0);
+}
+
+/* Each constructor, and all that allocates with a result, says that it was the limit, and has set
+ * nothing.
+ */
+static void test_everyone_says_why_not(void **state)
+{
+    (void)state;
+    zm_buffer_t *b = NULL;
+    zm_allocator_t *a = NULL, *other = NULL;
+    zm_window_t *window = NULL;
+    void *p = NULL;
+    assert_int_equal(zm_buffer_new(ZM_MAX_SIZE + 1, &b), ZM_ENOMEM);
+    assert_int_equal(zm_allocator_new(ZM_MAX_SIZE + 1, &a), ZM_ENOMEM);
+    zm_set_limit(0);
+    assert_int_equal(zm_buffer_new(0, &b), ZM_ELIMIT);
+    assert_int_equal(zm_buffer_new_tmp("/tmp", 0, &b, NULL), ZM_ELIMIT);
+    assert_int_equal(zm_buffer_open("/tmp/zmem-none", 0, &b, NULL), ZM_ELIMIT);
+    assert_int_equal(zm_allocator_new(0, &a), ZM_ELIMIT);
+    assert_int_equal(zm_allocator_pool_get(NULL, 0, &a), ZM_ELIMIT);
+    assert_true(!b && !a);
+    zm_set_limit(512);
+    assert_int_equal(zm_allocator_new(0, &a), ZM_OK);
+    zm_cursor_t k;
+    zm_cursor_open(&k, a);
+    assert_int_equal(zm_allocator_try_allocate(a, 3000, 8, &p), ZM_ELIMIT);
+    assert_int_equal(zm_allocator_try_allocate(a, 600, 64, &p), ZM_ELIMIT);
+    assert_int_equal(zm_allocator_try_allocate(a, (size_t)ZM_MAX_ALLOC + 1, 8, &p), ZM_ENOMEM);
+    assert_int_equal(zm_allocator_try_allocate(a, 8, 3, &p), ZM_EINVAL);
+    assert_int_equal(zm_allocator_refill(a, &window, 2048, 8192, &p), ZM_ELIMIT);
+    assert_int_equal(zm_cursor_try_allocate(&k, 1500, 8, &p), ZM_ELIMIT);
+    assert_int_equal(zm_cursor_try_allocate(&k, 8, 0, &p), ZM_EINVAL);
+    assert_int_equal(zm_allocator_pool_get(NULL, 0, &other), ZM_ELIMIT);
+    assert_true(!p && !window && !other);
+    zm_allocator_release(a);
+    zm_cache_t *none = NULL; /* bookkeeping does not count */
+    zm_allocator_pool_t *pool = NULL;
+    zm_set_limit(0);
+    assert_int_equal(zm_allocator_pool_new(1, &pool), ZM_OK);
+    zm_allocator_pool_release(pool);
+    assert_int_equal(zm_cache_new(&none), ZM_OK);
+}
+
 /* Buffers on the heap and in mappings; their scratch memory; an Allocator's chunks. */
 static void test_buffers_and_allocators(void **state)
 {
     (void)state;
-    zm_buffer_t *b = zm_buffer_new(0);
+    zm_buffer_t *b = new_buffer(0);
     assert_non_null(b);
     int64_t control = zm_num_held_bytes() - (int64_t)zm_good_size(b->size);
     for (size_t n = 100000; n < (64u << 20); n *= 2) {
@@ -184,7 +350,7 @@ static void test_buffers_and_allocators(void **state)
         assert_true(b->len == len && b->size == size);
         void *scratch = NULL;
         assert_int_equal(zm_buffer_scratch(b, n, &scratch, NULL), ZM_ELIMIT);
-        assert_null(zm_buffer_new(n));
+        assert_null(new_buffer(n));
         zm_set_limit(INT64_MAX);
         assert_int_equal(zm_buffer_grow(b, n, NULL), ZM_OK);
         b->len += n;
@@ -197,14 +363,14 @@ static void test_buffers_and_allocators(void **state)
     zm_buffer_release(b, NULL);
     assert_int_equal(zm_num_held_bytes(), 0);
 
-    zm_allocator_t *a = zm_allocator_new(1 << 20);
+    zm_allocator_t *a = new_allocator(1 << 20);
     assert_int_equal(zm_num_held_bytes(), 1 << 20);
     zm_set_limit((1 << 20) + 100000);
     assert_non_null(zm_allocator_allocate(a, 1000000));
     assert_null(zm_allocator_allocate(a, 1000000));
     assert_non_null(zm_allocator_allocate(a, 1000));
     zm_allocator_release(a);
-    assert_null(zm_allocator_new(2 << 20));
+    assert_null(new_allocator(2 << 20));
 }
 
 /* ---- Waiting ----------------------------------------------------------------------------------
@@ -262,6 +428,9 @@ int main(void)
         cmocka_unit_test_teardown(test_why_not, teardown),
         cmocka_unit_test_teardown(test_caches, teardown),
         cmocka_unit_test_teardown(test_the_depot_goes_first, teardown),
+        cmocka_unit_test_teardown(test_the_depot_keeps_what_it_can, teardown),
+        cmocka_unit_test_teardown(test_parked_bytes, teardown),
+        cmocka_unit_test_teardown(test_everyone_says_why_not, teardown),
         cmocka_unit_test_teardown(test_buffers_and_allocators, teardown),
         cmocka_unit_test_teardown(test_waiting, teardown),
     };

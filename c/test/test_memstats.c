@@ -122,7 +122,7 @@ static void test_return_memory(void **state)
 static void test_return_memory_of_caches(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     int64_t before = statm(1);
     size_t len = 0;
     for (size_t n = 16; n <= ZM_SMALL_MAX; n *= 2) {

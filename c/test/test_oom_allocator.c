@@ -10,8 +10,10 @@ static void test_new(void **state)
     size_t live = fault_live();
     for (size_t k = 1;; k++) {
         fault_arm(k);
-        zm_allocator_t *a = zm_allocator_new(1024);
+        zm_allocator_t *a = NULL;
+        int err = zm_allocator_new(1024, &a);
         bool fired = fault_disarm();
+        assert_int_equal(err, fired ? ZM_ENOMEM : ZM_OK);
         assert_int_equal(a == NULL, fired);
         zm_allocator_release(a);
         assert_int_equal(fault_live(), live);
@@ -21,8 +23,10 @@ static void test_new(void **state)
             break;
         }
     }
+    zm_allocator_pool_t *pool = NULL;
     fault_arm(1);
-    assert_null(zm_allocator_pool_new(1));
+    assert_int_equal(zm_allocator_pool_new(1, &pool), ZM_ENOMEM);
+    assert_null(pool);
     assert_true(fault_disarm());
     assert_null(fault_misuse());
 }
@@ -58,7 +62,7 @@ static void test_growth(void **state)
     for (size_t i = 0; i < LEN(calls); i++) {
         for (size_t j = 0; j < LEN(sizes); j++) {
             size_t n = sizes[j];
-            zm_allocator_t *a = zm_allocator_new(512);
+            zm_allocator_t *a = new_allocator(512);
             zm_cursor_t k;
             zm_cursor_open(&k, a);
             char *first = zm_allocator_copy(a, "first", 6);
@@ -105,7 +109,7 @@ static void test_thousand_chunks(void **state)
     (void)state;
     enum { CHUNKS = 1000, SIZE = 1000 };
     static unsigned char *blocks[CHUNKS];
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     for (size_t round = 0; round < 2; round++) {
         for (size_t i = 0; i < CHUNKS; i++) {
             fault_arm(1);

@@ -101,13 +101,13 @@ static void begin_nothing(void)
 
 static void begin_heap(void)
 {
-    buffer = zm_buffer_new(0);
+    buffer = new_buffer(0);
     fill(buffer, 50);
 }
 
 static void begin_mapped(void)
 {
-    buffer = zm_buffer_new(MAP_FROM);
+    buffer = new_buffer(MAP_FROM);
     zm_profile_add(buffer->data, buffer->size, 1, site);
     fill(buffer, MAP_FROM - 8);
 }
@@ -193,13 +193,13 @@ static void begin_rewritten_file(void)
 
 static int run_new(void)
 {
-    buffer = zm_buffer_new(100);
+    buffer = new_buffer(100);
     return buffer ? ZM_OK : ZM_ENOMEM;
 }
 
 static int run_new_mapped(void)
 {
-    buffer = zm_buffer_new(MAP_FROM);
+    buffer = new_buffer(MAP_FROM);
     return buffer ? ZM_OK : ZM_ENOMEM;
 }
 

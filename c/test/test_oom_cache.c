@@ -11,8 +11,8 @@ static size_t baseline; /* blocks of the backend when nothing is cached */
 static int setup(void **state)
 {
     (void)state;
-    one = zm_cache_new();
-    two = zm_cache_new();
+    one = new_cache();
+    two = new_cache();
     baseline = fault_live();
     return !one || !two;
 }
@@ -174,8 +174,10 @@ static void test_outsized_blocks(void **state)
 static void test_new_cache(void **state)
 {
     (void)state;
+    zm_cache_t *none = NULL;
     fault_arm(1);
-    assert_null(zm_cache_new());
+    assert_int_equal(zm_cache_new(&none), ZM_ENOMEM);
+    assert_null(none);
     assert_true(fault_disarm());
     assert_int_equal(fault_live(), baseline);
     assert_counts(0, 0);

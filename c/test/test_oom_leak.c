@@ -211,12 +211,12 @@ static void test_allocator(void **state)
     for (size_t k = 1; k <= 4; k++, stack++) {
         size_t live = fault_live();
         fault_arm(k);
-        assert_null(zm_leak_allocator_new(512, zm_site_of("tag", 3, &stack, 1)));
+        assert_null(new_leak_allocator(512, zm_site_of("tag", 3, &stack, 1)));
         assert_true(fault_disarm());
         assert_int_equal(fault_live(), k == 1 ? live : live + 1);
         assert_unchanged(0, 0, 0);
     }
-    zm_allocator_t *a = zm_leak_allocator_new(512, zm_site_of("tag", 3, &stack, 1));
+    zm_allocator_t *a = new_leak_allocator(512, zm_site_of("tag", 3, &stack, 1));
     fault_arm(1);
     zm_leak_allocator_own(a, zm_site_of("other", 5, &stack, 1));
     assert_true(fault_disarm());

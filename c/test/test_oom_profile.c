@@ -48,7 +48,7 @@ static void test_caches_do_without(void **state)
 {
     (void)state;
     assert_int_equal(zm_profile_set_rate(1), ZM_OK);
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     zm_cache_free(cache, zm_calloc(64), 64); /* a block that needs no more memory */
     fault_arm(1);                            /* the site */
     void *p = zm_cache_calloc(cache, 64);

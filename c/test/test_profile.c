@@ -107,7 +107,7 @@ static void test_impossible_blocks(void **state)
 static void test_every_way_to_free(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     int64_t out = 0;
     for (size_t round = 0; round < 300; round++) {
         void *p = sample(1000, 0, 1, 1), *q = sample(1000, 0, 1, 1), *r = zm_calloc(1000);
@@ -234,7 +234,7 @@ static void test_trim(void **state)
  */
 static void check_estimate(size_t n, uint64_t rate, size_t count)
 {
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     zm_profile_site_t before[64], after[64];
     assert_int_equal(zm_profile_set_rate(rate), ZM_OK);
     int64_t alloc_bytes = 0, alloc_objects = 0, live_bytes = 0;
@@ -281,7 +281,7 @@ static void test_estimates(void **state)
 static void test_rates(void **state)
 {
     (void)state;
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     void *p[4];
     p[0] = zm_cache_calloc(cache, 100);
     assert_int_equal(zm_profile_set_rate(ZM_MAX_SIZE), ZM_OK);

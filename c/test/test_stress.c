@@ -125,7 +125,7 @@ static size_t pool_len;
 static void *cache_enter(void)
 {
     pthread_mutex_lock(&pool_lock);
-    zm_cache_t *cache = pool_len ? pool[--pool_len] : zm_cache_new();
+    zm_cache_t *cache = pool_len ? pool[--pool_len] : new_cache();
     pthread_mutex_unlock(&pool_lock);
     return cache;
 }

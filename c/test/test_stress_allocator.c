@@ -62,7 +62,7 @@ static void *use_pool(void *arg)
 {
     worker_t *w = arg;
     for (size_t i = 0; i < PER_ROUND; i++) {
-        zm_allocator_t *a = zm_allocator_pool_get(pool, 512);
+        zm_allocator_t *a = pool_get(pool, 512);
         size_t n = rng_below(&w->rng, 3000);
         unsigned char *p = zm_allocator_allocate(a, n);
         CHECK(p && all_are(p, 0, n));
@@ -99,7 +99,7 @@ static void test_one_allocator(void **state)
 {
     (void)state;
     worker_t *workers = workers_new();
-    shared = zm_allocator_new(512);
+    shared = new_allocator(512);
     for (size_t done = 0; done < stress_args.iterations; done += PER_ROUND) {
         run(allocate, workers);
         zm_allocator_reset(shared);
@@ -116,7 +116,7 @@ static void test_one_pool(void **state)
 {
     (void)state;
     worker_t *workers = workers_new();
-    pool = zm_allocator_pool_new(stress_args.threads / 2);
+    pool = new_pool(stress_args.threads / 2);
     run(use_pool, workers);
     zm_allocator_pool_release(pool);
     free(workers);

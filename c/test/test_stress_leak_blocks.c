@@ -28,8 +28,7 @@ static void *allocate(void *arg)
             zm_leak_calloc(sizes[i], 0, zm_site_of(NULL, 0, (uintptr_t[]){rng_below(&rng, 3)}, 1));
         ok = live[i] && ok;
         if (step % 50 == 0) { /* without windows, whose heads are no plain memory */
-            zm_allocator_t *a =
-                zm_leak_allocator_new(512, zm_site_of(NULL, 0, (uintptr_t[]){7}, 1));
+            zm_allocator_t *a = new_leak_allocator(512, zm_site_of(NULL, 0, (uintptr_t[]){7}, 1));
             for (size_t n = 3000; n < 100000; n *= 2)
                 ok = zm_allocator_allocate(a, n) && ok;
             zm_allocator_release(a);

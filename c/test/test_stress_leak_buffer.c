@@ -18,7 +18,7 @@ static atomic_int running;
  */
 static bool one_life(rng_t *rng, uintptr_t id)
 {
-    zm_buffer_t *b = zm_buffer_new(0);
+    zm_buffer_t *b = new_buffer(0);
     if (!b || zm_buffer_set_spill(b, (size_t)LARGEST + rng_below(rng, 4 << 20), "/tmp") != ZM_OK)
         return false;
     size_t n = rng_below(rng, rng_below(rng, 10) ? 5000 : LARGEST);

@@ -14,7 +14,7 @@ static atomic_size_t refused;
 static void *allocate(void *arg)
 {
     rng_t rng = {stress_args.seed + (uintptr_t)arg};
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     void *live[50] = {NULL};
     size_t sizes[50] = {0};
     bool ok = cache;
@@ -25,7 +25,7 @@ static void *allocate(void *arg)
         live[i] = zm_cache_calloc(cache, sizes[i]);
         if (!live[i])
             atomic_fetch_add(&refused, 1);
-        ok = zm_num_held_bytes() <= LIMIT;
+        ok = zm_num_held_bytes() <= LIMIT && zm_num_parked_bytes() >= 0;
     }
     for (size_t i = 0; i < LEN(live); i++)
         zm_cache_free(cache, live[i], sizes[i]);

@@ -305,8 +305,7 @@ int main(int argc, char **argv)
     printf("%-6s %9s %14s %9s %14s %14s\n", "", "seconds", "records/s", "MiB/s", "resident, MiB",
            "private, MiB");
 
-    buffer = zm_buffer_new(0);
-    const char *wrong = buffer ? NULL : "out of memory";
+    const char *wrong = failure(zm_buffer_new(0, &buffer), NULL);
     if (!wrong && p.cap > 0)
         wrong = failure(zm_buffer_set_spill(buffer, p.cap, p.dir), NULL);
     wrong = wrong ? wrong : run(&p, "fill", fill);
