@@ -8,7 +8,13 @@
  * so that threads that sample at once seldom wait for a lock, or for a block that another's
  * processor has in its cache. A span without a live block goes back to the system, except for the
  * last one of its class and shard, which stays until zm__sampled_trim.
+ *
+ * Where the process locks its memory (mlockall), the system counts the whole range as locked,
+ * though what is inaccessible takes none. So the range is unlocked, and only spans in use are
+ * locked. It is smaller where a resource limit (RLIMIT_AS, RLIMIT_MEMLOCK) leaves no room for all
+ * of it.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +26,7 @@
 #define MAX_SPANS ((size_t)(SIZE_MAX > 0xffffffffu ? 65536 : 256)) /* 16 GiB, or 64 MiB */
 #define SHARDS 8
 #define RLIMIT_SHARE 16 /* at most such a part of the address space that the process may have */
+#define MIN_SPANS 16    /* a range of fewer is not worth having */
 
 typedef struct zm__span_shard shard_t;
 typedef zm__span_t span_t;
@@ -41,6 +48,7 @@ static span_t *spans[MAX_SPANS];
 static size_t num_spans; /* that the range has */
 static size_t lowest;    /* below it all spans are in use */
 static bool reserved;    /* or tried to */
+static size_t top;       /* from there on none ever was */
 
 void zm__sampled_locks(zm__lock_op_t *op)
 {
@@ -49,19 +57,39 @@ void zm__sampled_locks(zm__lock_op_t *op)
     op(&lock);
 }
 
+static void *map_none(void *at, size_t n, int fixed)
+{
+    return mmap(at, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+}
+
+/* Whether the system locks new memory (MCL_FUTURE): only then is it there before it is touched. */
+static bool locks_new_memory(void)
+{
+    size_t n = zm__map_round(1);
+    unsigned char there = 0;
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return errno == EAGAIN; /* more than it may lock */
+    bool locks = mincore(p, n, (void *)&there) == 0 && (there & 1);
+    munmap(p, n);
+    return locks;
+}
+
 static void reserve(void)
 {
     size_t size = MAX_SPANS * SPAN;
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / RLIMIT_SHARE < size)
         size = (size_t)(limit.rlim_cur / RLIMIT_SHARE) / SPAN * SPAN;
-    if (size == 0)
-        return;
     /* One span more, so that the first can be aligned. */
-    unsigned char *p =
-        mmap(NULL, size + SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *p = size > 0 ? map_none(NULL, size + SPAN, 0) : MAP_FAILED;
+    while (p == MAP_FAILED && size / 2 >= MIN_SPANS * SPAN) {
+        size = size / 2 / SPAN * SPAN;
+        p = map_none(NULL, size + SPAN, 0);
+    }
     if (p == MAP_FAILED)
         return;
+    (void)munlock(p, size + SPAN);
     __atomic_store_n(&zm__sampled.base, ((uintptr_t)p + SPAN - 1) / SPAN * SPAN, __ATOMIC_RELAXED);
     num_spans = size / SPAN;
     __atomic_store_n(&zm__sampled.size, size, __ATOMIC_RELEASE);
@@ -117,6 +145,7 @@ static bool place_span(span_t *s)
         lowest++;
     bool found = lowest < num_spans;
     if (found) {
+        top = lowest < top ? top : lowest + 1;
         spans[lowest] = s;
         s->base = (unsigned char *)zm__sampled.base + lowest * SPAN;
     }
@@ -138,6 +167,24 @@ static void unplace_span(const span_t *s)
     pthread_mutex_unlock(&lock);
 }
 
+/* Makes the memory of a span inaccessible and empty. Should the system refuse, it stays readable.
+ */
+static void close_span(const span_t *s)
+{
+    (void)map_none(s->base, SPAN, MAP_FIXED);
+    (void)munlock(s->base, SPAN);
+}
+
+static bool open_span(const span_t *s)
+{
+    if (mprotect(s->base, SPAN, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    if (!locks_new_memory() || mlock(s->base, SPAN) == 0)
+        return true;
+    close_span(s);
+    return false;
+}
+
 /* A span for a class, linked; NULL where there is no place, or no memory. */
 static span_t *span_new(shard_t *shard, unsigned cls)
 {
@@ -147,7 +194,7 @@ static span_t *span_new(shard_t *shard, unsigned cls)
     s->shard = shard;
     s->cls = cls;
     bool placed = place_span(s);
-    if (placed && mprotect(s->base, SPAN, PROT_READ | PROT_WRITE) == 0) {
+    if (placed && open_span(s)) {
         link_span(s);
         return s;
     }
@@ -157,13 +204,12 @@ static span_t *span_new(shard_t *shard, unsigned cls)
     return NULL;
 }
 
-/* Gives a span without live blocks back. Should the system refuse, it stays readable. */
+/* Gives a span without live blocks back. */
 static void span_free(span_t *s)
 {
     unlink_span(s);
     zm__unpoison(s->base, SPAN);
-    (void)mmap(s->base, SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-               -1, 0);
+    close_span(s);
     unplace_span(s);
     zm__meta_free(s);
 }
@@ -264,11 +310,21 @@ size_t zm__sampled_usable_size(const void *p)
     return size;
 }
 
+/* Unlocks what no span was in, which mlockall may have locked since. */
+static void unlock_rest(void)
+{
+    pthread_mutex_lock(&lock);
+    if (top < num_spans)
+        (void)munlock((unsigned char *)zm__sampled.base + top * SPAN, (num_spans - top) * SPAN);
+    pthread_mutex_unlock(&lock);
+}
+
 bool zm__sampled_trim(bool all)
 {
     bool any = false;
     if (__atomic_load_n(&zm__sampled.size, __ATOMIC_ACQUIRE) == 0)
         return false; /* there are no spans yet */
+    unlock_rest();
     for (shard_t *shard = shards; shard < shards + SHARDS; shard++) {
         pthread_mutex_lock(&shard->lock);
         for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {

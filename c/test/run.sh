@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.." || exit
 jobs=$(getconf _NPROCESSORS_ONLN)
 passed=0
 failed=0
+skipped=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -47,7 +48,7 @@ start() {
 
 # finish N: waits for the Nth run, shows what it printed and counts.
 finish() {
-    local run=${runs[$1]} log=$logs/$1 status ran ok bad
+    local run=${runs[$1]} log=$logs/$1 status ran ok bad left=0
     wait "${pids[$1]}"
     status=$?
     printf '\n==> %s\n' "$run"
@@ -59,14 +60,17 @@ finish() {
         ran=$(awk '/^\[=+\].* Running [0-9]+ test/ { sub(/.* Running /, ""); n += $1 }
             END { print n + 0 }' "$log")
         ok=$(grep -c '^\[       OK \]' "$log")
+        left=$(grep '^\[  SKIPPED \] [a-z_0-9]*$' "$log" | sort -u | wc -l) # listed twice
     fi
-    bad=$((ran - ok))
+    bad=$((ran - ok - left))
+    if [ "$left" != 0 ]; then echo "SKIPPED: $run: $left"; fi
     if [ "$status" != 0 ] || [ "$ran" = 0 ]; then
         echo "FAILED: $run: exit code $status"
         if [ "$bad" = 0 ]; then bad=1; fi
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
+    skipped=$((skipped + left))
     rm "$log"
 }
 
@@ -78,5 +82,5 @@ for ((i = 0; i < ${#runs[@]}; i++)); do
     finish "$i"
 done
 echo
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
