@@ -39,8 +39,8 @@
 // # Limits
 //
 // SetLimit bounds manual memory: an allocation beyond it fails with ErrLimit. OnPressure has a
-// function called before. SetMemoryLimit keeps manual memory and the Go heap together under one
-// number.
+// function called before, and a refused allocation waits for it. SetMemoryLimit keeps manual memory
+// and the Go heap together under one number, and AdoptGoMemoryLimit takes that from GOMEMLIMIT.
 //
 // # Goroutines
 //
