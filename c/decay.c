@@ -8,8 +8,8 @@
  * Memory that is free for a moment is needed again, and then costs a page fault a page. So what is
  * free is weighed by how long it has been: it goes back when its bytes, times the seconds for which
  * nobody needed them, are worth it. Where nearly all that was held is free that takes a second,
- * where an eighth is four, where a 32nd is sixteen; less than that stays. While what is held falls
- * it takes sixteen times as long: the last block of a page may be about to go.
+ * where an eighth is four, where a 32nd is sixteen; less than that stays. Seconds in
+ * which what is held falls count a sixteenth: the last block of a page may be about to go.
  *
  * The processor time that it takes is paid from a budget, to which each second adds a 50th of one.
  *
@@ -22,9 +22,9 @@
 
 #define MIN_FREE ((int64_t)1 << 20) /* bytes: less is not worth it, nor is a 32nd of the most */
 #define WORTH_BYTES ((double)(4u << 20)) /* byte-seconds, beside a half of the most */
-#define FALLING 16                       /* times that, while what is held falls */
+#define FALLING (1.0 / 16)               /* what they count while what is held falls */
 #define SHARE 0.02                       /* of a second, that each second adds to the budget */
-#define MAX_BUDGET 1.0                   /* seconds */
+#define MAX_BUDGET 2.0                   /* seconds */
 
 static zm__decay_t state;
 static atomic_flag busy = ATOMIC_FLAG_INIT;
@@ -47,12 +47,12 @@ zm__decay_when_t zm__decay_look(zm__decay_t *d, int64_t peak, int64_t held, doub
     d->high = max(d->high, peak);
     int64_t least = max(MIN_FREE, d->high / 32);
     int64_t unneeded = d->high - peak;
-    d->due = unneeded < least ? 0 : d->due + (double)unneeded * seconds;
+    double weight = peak - held >= least ? FALLING : 1;
+    d->due = unneeded < least ? 0 : d->due + weight * (double)unneeded * seconds;
     if (d->high - held < least)
         return ZM__DECAY_NONE;
-    double patience = peak - held >= least ? FALLING : 1;
-    double worth = patience * ((double)d->high / 2 + WORTH_BYTES);
-    return d->due >= worth && d->budget > 0 ? ZM__DECAY_NOW : ZM__DECAY_LATER;
+    bool worth_it = d->due >= (double)d->high / 2 + WORTH_BYTES;
+    return worth_it && d->budget > 0 ? ZM__DECAY_NOW : ZM__DECAY_LATER;
 }
 
 void zm__decay_done(zm__decay_t *d, int64_t held, double seconds)
@@ -82,7 +82,8 @@ bool zm__decay(int (*purge)(void))
         return true;
     int64_t peak = zm__take_peak();
     double now = seconds(CLOCK_MONOTONIC);
-    zm__decay_when_t when = zm__decay_look(&state, peak, zm_num_held_bytes(), now);
+    int64_t held = zm_num_held_bytes() - (int64_t)zm__depot_bytes(); /* what it has may go next */
+    zm__decay_when_t when = zm__decay_look(&state, peak, held, now);
     if (when == ZM__DECAY_NOW) {
         double began = seconds(CLOCK_THREAD_CPUTIME_ID); /* what others take is not our price */
         purge();

@@ -304,7 +304,7 @@ static bool trim_classes(bool all)
     return any;
 }
 
-static uint64_t depot_parked(void)
+uint64_t zm__depot_bytes(void)
 {
     uint64_t bytes = 0;
     for (unsigned cls = 0; cls < ZM_NUM_CLASSES; cls++) {
@@ -316,7 +316,7 @@ static uint64_t depot_parked(void)
 
 bool zm__depot_has(uint64_t bytes)
 {
-    return depot_parked() >= bytes;
+    return zm__depot_bytes() >= bytes;
 }
 
 /* Gives back full magazines of a class until that is `need` bytes; returns how many it was. */
@@ -350,7 +350,7 @@ bool zm_depot_release(uint64_t need)
 
 int64_t zm_num_parked_bytes(void)
 {
-    return zm_num_cached_bytes() + (int64_t)depot_parked();
+    return zm_num_cached_bytes() + (int64_t)zm__depot_bytes();
 }
 
 bool zm_depot_trim(bool all)

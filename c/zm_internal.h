@@ -200,7 +200,8 @@ typedef struct zm__depot {
     _Atomic size_t blocks; /* in the full ones; read without the lock */
 } zm__depot_t;
 
-/* Whether the blocks that the depot holds are so many bytes. */
+/* The bytes of the blocks that the depot holds; and whether they are so many. */
+uint64_t zm__depot_bytes(void);
 bool zm__depot_has(uint64_t bytes);
 
 /* As zm_depot_put, for a magazine that nobody has needed since the last trim. */
