@@ -129,10 +129,11 @@ func (b *Buffer) TryGrow(n int) error { return b.grow("TryGrow", n, 0) }
 
 // Allocate appends n bytes and returns them, to be written to. They are not aligned.
 func (b *Buffer) Allocate(n int) []byte {
-	if b == nil || b.ctl == nil || uintptr(n) >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || uintptr(n) >= k.Cap-k.Len {
 		must(b.grow("Allocate", n, 0))
+		k = b.ctl
 	}
-	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(n)
 	return bytesAt(at(k.Data, off), n)
@@ -140,10 +141,11 @@ func (b *Buffer) Allocate(n int) []byte {
 
 // AllocateOffset appends n bytes and returns the offset of the first.
 func (b *Buffer) AllocateOffset(n int) int {
-	if b == nil || b.ctl == nil || uintptr(n) >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || uintptr(n) >= k.Cap-k.Len {
 		must(b.grow("AllocateOffset", n, 0))
+		k = b.ctl
 	}
-	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(n)
 	return int(off)
@@ -201,6 +203,14 @@ func (b *Buffer) Release() error {
 func (b *Buffer) use(method string) *c.Buffer {
 	if b == nil || b.ctl == nil {
 		unusable(method)
+	}
+	return b.ctl
+}
+
+// control is the control block, or nil, for fast paths, which leave it to grow to say why.
+func (b *Buffer) control() *c.Buffer {
+	if b == nil {
+		return nil
 	}
 	return b.ctl
 }

@@ -15,12 +15,13 @@ var (
 
 // Write appends p. It appends all of it or, where it returns an error (see TryGrow), nothing.
 func (b *Buffer) Write(p []byte) (int, error) {
-	if b == nil || b.ctl == nil || uintptr(len(p)) >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || uintptr(len(p)) >= k.Cap-k.Len {
 		if err := b.grow("Write", len(p), 0); err != nil {
 			return 0, err
 		}
+		k = b.ctl
 	}
-	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(len(p))
 	copy(bytesAt(at(k.Data, off), len(p)), p)
@@ -29,12 +30,13 @@ func (b *Buffer) Write(p []byte) (int, error) {
 
 // WriteString is Write of the bytes of s.
 func (b *Buffer) WriteString(s string) (int, error) {
-	if b == nil || b.ctl == nil || uintptr(len(s)) >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || uintptr(len(s)) >= k.Cap-k.Len {
 		if err := b.grow("WriteString", len(s), 0); err != nil {
 			return 0, err
 		}
+		k = b.ctl
 	}
-	k := b.ctl
 	off := k.Len
 	k.Len = off + uintptr(len(s))
 	copy(bytesAt(at(k.Data, off), len(s)), s)
@@ -43,12 +45,13 @@ func (b *Buffer) WriteString(s string) (int, error) {
 
 // WriteByte appends one byte, with the error of Write.
 func (b *Buffer) WriteByte(v byte) error {
-	if b == nil || b.ctl == nil || b.ctl.Cap == b.ctl.Len {
+	k := b.control()
+	if k == nil || k.Cap == k.Len {
 		if err := b.grow("WriteByte", 1, 0); err != nil {
 			return err
 		}
+		k = b.ctl
 	}
-	k := b.ctl
 	bytesAt(at(k.Data, k.Len), 1)[0] = v
 	k.Len++
 	return nil

@@ -9,10 +9,12 @@ import (
 
 // SliceAllocate appends a record of n bytes and returns them, to be written to. n may be 0.
 func (b *Buffer) SliceAllocate(n int) []byte {
-	if b == nil || b.ctl == nil || n < 0 || uintptr(n)+frame >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || n < 0 || uintptr(n)+frame >= k.Cap-k.Len {
 		must(b.grow("SliceAllocate", n, frame))
+		k = b.ctl
 	}
-	return b.addRecord(n)
+	return addRecord(k, n)
 }
 
 // TrySliceAllocate is SliceAllocate, except that it returns nil and the error of TryGrow where there is
@@ -21,12 +23,11 @@ func (b *Buffer) TrySliceAllocate(n int) ([]byte, error) {
 	if err := b.grow("TrySliceAllocate", n, frame); err != nil {
 		return nil, err
 	}
-	return b.addRecord(n), nil
+	return addRecord(b.ctl, n), nil
 }
 
 // addRecord appends a record of n bytes for which there is room.
-func (b *Buffer) addRecord(n int) []byte {
-	k := b.ctl
+func addRecord(k *c.Buffer, n int) []byte {
 	p := at(k.Data, k.Len)
 	k.Len += uintptr(n) + frame
 	putLE64(p, uint64(n))
@@ -35,10 +36,12 @@ func (b *Buffer) addRecord(n int) []byte {
 
 // WriteSlice appends a record with the bytes of s.
 func (b *Buffer) WriteSlice(s []byte) {
-	if b == nil || b.ctl == nil || uintptr(len(s))+frame >= b.ctl.Cap-b.ctl.Len {
+	k := b.control()
+	if k == nil || uintptr(len(s))+frame >= k.Cap-k.Len {
 		must(b.grow("WriteSlice", len(s), frame))
+		k = b.ctl
 	}
-	copy(b.addRecord(len(s)), s)
+	copy(addRecord(k, len(s)), s)
 }
 
 // TryWriteSlice is WriteSlice, except that it appends nothing and returns the error of TryGrow where
@@ -47,7 +50,7 @@ func (b *Buffer) TryWriteSlice(s []byte) error {
 	if err := b.grow("TryWriteSlice", len(s), frame); err != nil {
 		return err
 	}
-	copy(b.addRecord(len(s)), s)
+	copy(addRecord(b.ctl, len(s)), s)
 	return nil
 }
 
