@@ -21,6 +21,7 @@
 enum {
     FEW = 24,       /* entries up to which insertion is faster */
     MAX_DIGITS = 4, /* of one radix sort */
+    FIRST = 4096,   /* entries in which most pages are met first: a huge one takes long to get */
 };
 
 typedef struct chunk {
@@ -46,9 +47,9 @@ static void did(chunk_t *c, size_t bytes, size_t n, size_t all)
     zm__sort_did(c->sort, part, ZM__SHARE_CHUNKS, 1);
 }
 
-static size_t look_from(size_t i, size_t n)
+static size_t look_from(size_t i, size_t n, size_t step)
 {
-    return n - i < ZM__LOOK_ENTRIES ? n : i + ZM__LOOK_ENTRIES;
+    return n - i < step ? n : i + step;
 }
 
 static bool entry_less(const chunk_t *c, const zm__entry_t *a, const zm__entry_t *b, size_t depth)
@@ -80,7 +81,7 @@ static void sort_by_digits(chunk_t *c, zm__entry_t *e, size_t n, const unsigned 
     for (size_t i = 0, look; i < n;) {
         if (stopped(c))
             return;
-        for (look = look_from(i, n); i < look; i++) {
+        for (look = look_from(i, n, ZM__LOOK_ENTRIES); i < look; i++) {
             for (unsigned d = 0; d < ndigits; d++)
                 ends[d][e[i].key >> shifts[d] & 255]++;
         }
@@ -100,9 +101,9 @@ static void sort_by_digits(chunk_t *c, zm__entry_t *e, size_t n, const unsigned 
                 ndigits = d; /* all of them are in `from` still */
                 break;
             }
-            if (bytes > 0 && i > 0)
+            if (bytes > 0 && i > 0 && i % ZM__LOOK_ENTRIES == 0)
                 did(c, bytes, ZM__LOOK_ENTRIES, n * ndigits);
-            for (look = look_from(i, n); i < look; i++)
+            for (look = look_from(i, n, i < FIRST ? FIRST / 512 : 1024); i < look; i++)
                 to[next[from[i].key >> shifts[d] & 255]++] = from[i];
         }
         if (d == ndigits)
