@@ -310,7 +310,7 @@ static int open_files(void)
 /* What must be the same before and after a call that failed. */
 typedef struct world {
     int files;
-    int64_t bytes, objects, held;
+    int64_t bytes, objects, held, in_files;
     size_t live;
     bool there; /* the file */
     off_t size;
@@ -341,6 +341,7 @@ static world_t look(void)
     w.bytes = zm_num_alloc_bytes();
     w.objects = zm_num_allocs();
     w.held = zm_num_held_bytes();
+    w.in_files = zm_num_file_bytes();
     w.live = zm__leak_buffer_list ? 0 : fault_live();
     w.there = stat(path, &st) == 0;
     w.size = w.there ? st.st_size : 0;
@@ -400,6 +401,7 @@ static size_t run_with_failures(const operation_t *op, void (*arm)(size_t k), bo
         assert_int_equal(open_files(), before.files + opened);
         op->end();
         assert_int_equal(site->live_bytes, 0);
+        assert_int_equal(zm_num_file_bytes(), 0);
         assert_counts(0, 0);
         assert_null(fault_misuse());
     }
