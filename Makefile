@@ -2,6 +2,7 @@
 #
 #   PREFIX=dir             where `make jemalloc` installs (default /usr/local)
 #   JEMALLOC_TARBALL=file  jemalloc's source archive, where it cannot be downloaded
+#   PART=rest              `make check` without what `make test` runs
 #   SOAK=10m, STRESS=50    how long, and how many rounds, `make soak` takes
 
 SHELL := /bin/bash
@@ -55,9 +56,15 @@ soak: ## fuzzing and stress for long: SOAK=10m, STRESS=50 rounds
 	$(MAKE) -C c test ITERATIONS=100000
 
 .PHONY: test
-test: ## everything: Go in every tag set, C under sanitizers, scripts, consumers, demos
+test: ## what a person waits for: Go in the main tag sets, C under AddressSanitizer
 	@bash scripts/setup.sh go cc jemalloc ctest
-	@bash scripts/test.sh
+	@bash scripts/test.sh quick
+
+PART ?= all
+.PHONY: check
+check: ## everything: every tag set, C in every variant, scripts, consumers, documents; PART=rest leaves out `make test`
+	@bash scripts/setup.sh go cc jemalloc ctest
+	@bash scripts/test.sh $(PART)
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, clang-format, cppcheck, shellcheck

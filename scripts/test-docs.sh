@@ -63,7 +63,7 @@ extract_inline() {
 
 # way_of COMMAND: prints how it is tested: run, in contrib where it names a package there; a test, which
 # is run and has to exist; target, which only has to exist, since it takes long or is tested by another
-# step of `make test`; not, with a reason. Nothing where the command is not known.
+# step of `make check`; not, with a reason. Nothing where the command is not known.
 way_of() {
     case $1 in
     *"go run "*./leakdemo* | *"go tool pprof "*.pb.gz* | "go test "*" ./leakdemo") echo run contrib ;;
@@ -71,8 +71,11 @@ way_of() {
     "go test "*-run*" ./z"*) echo go-test ;;
     "go build" | "go build -tags jemalloc") echo run consumer ;;
     'make -C "$(go list -m'*) echo target consumer ;;
-    "make memtest" | "make test" | "make bench" | "make jemalloc" | "make soak") echo target root ;;
+    "make memtest" | "make test" | "make check" | "make lint" | "make fmt" | "make bench" | "make jemalloc" | "make soak") echo target root ;;
     "make -C c") echo target root ;;
+    "make -C c help") echo run root ;;
+    "make -C c check "*) echo not is a variant of what the step \"c\" of make check tests ;;
+    "scripts/test.sh "* | "scripts/test-docs.sh") echo not is what runs this ;;
     "go get github.com/zmem-go/zmem") echo not fetches the module that is published, rather than this one ;;
     "go tool pprof http://"*) echo not asks a server, which the test of z/zpprof has ;;
     "go test -fuzz" | "go vet" | "go doc" | "go tool pprof") echo not names a tool, and shows nothing of it ;;

@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# Runs every test of the project, step by step, each with its own log, and ends with a table and the
-# sum of what the test runners counted. `scripts/test.sh PATTERN` runs only the steps whose name
-# matches.
+# test.sh quick|rest|all [PATTERN]: runs the tests of the project, step by step, each with its own log,
+# and ends with a table and the sum of what the test runners counted. "quick" is what a person waits
+# for, "rest" everything else. With a PATTERN, only the steps whose name matches it run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 gotestsum=gotest.tools/gotestsum@v1.13.0
 logs=build/test
-pattern=${1:-}
+part=${1:-all}
+pattern=${2:-}
+case $part in
+quick | rest | all) ;;
+*)
+    echo "usage: $0 quick|rest|all [PATTERN]" >&2
+    exit 2
+    ;;
+esac
 passed=0 failed=0 skipped=0 broken=0
 mkdir -p "$logs"
 summary=$logs/summary
@@ -47,37 +55,43 @@ gotest() {
     step "$name" go -C "$dir" run $gotestsum --format pkgname -- -count=1 "$@" ./...
 }
 
-gotest "go" .
-gotest "go jemalloc" . -tags "jemalloc zmem_crossings"
-gotest "go leak" . -tags leak
-gotest "go jemalloc leak" . -tags "jemalloc leak"
-gotest "go nolinkname" . -tags zmem_nolinkname
-gotest "go musl" . -tags musl
-# With all invariants verified: what allocates, frees, drains, or does so from many goroutines.
-checked="Check|Cache_|Parked|Return|Allocator|Cursor|Window|Fuzz|Buffer_Grow|TestSetLimit_"
-gotest "go check" . -tags zmem_check -run "$checked"
-gotest "go check jemalloc leak" . -tags "zmem_check jemalloc leak" -run "$checked"
-ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
-gotest "go race" . -race
-gotest "go race jemalloc" . -race -tags jemalloc
-# What depends on how caches are found; the rest has been there.
-gotest "go race nolinkname" . -race -tags "jemalloc zmem_nolinkname" -run "Cache|Calloc|Parked|Profile|Guard|Limit|Return"
-GOEXPERIMENT=cgocheck2 gotest "go cgocheck2" .
-GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc" . -tags jemalloc
-GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc leak" . -tags "jemalloc leak"
-ASAN_OPTIONS=allocator_may_return_null=1 gotest "go asan" . -asan
-gotest "contrib" contrib
-gotest "contrib jemalloc" contrib -tags jemalloc
-gotest "contrib bench" contrib/bench -tags jemalloc
-# What crosses between C and Go, in the tag sets that contrib is not tested in.
-for tags in leak "jemalloc leak" zmem_nolinkname; do
-    step "boundary $tags" go -C contrib run $gotestsum --format pkgname -- -count=1 -tags "$tags" ./internal/boundary
-done
-step "c" make --no-print-directory -C c test
-step "jemalloc script" bash scripts/test-jemalloc.sh
-step "consumer" bash scripts/test-consumer.sh
-step "link" bash scripts/test-link.sh
-step "docs" bash scripts/test-docs.sh
+# Each main tag set once, and C under AddressSanitizer and UBSan.
+if [[ $part != rest ]]; then
+    gotest "go" .
+    gotest "go jemalloc" . -tags "jemalloc zmem_crossings"
+    gotest "go jemalloc leak" . -tags "jemalloc leak"
+    step "c asan" make --no-print-directory -C c check SANITIZE=asan
+fi
+
+if [[ $part != quick ]]; then
+    gotest "go leak" . -tags leak
+    gotest "go nolinkname" . -tags zmem_nolinkname
+    gotest "go musl" . -tags musl
+    # With all invariants verified: what allocates, frees, drains, or does so from many goroutines.
+    checked="Check|Cache_|Parked|Return|Allocator|Cursor|Window|Fuzz|Buffer_Grow|TestSetLimit_"
+    gotest "go check" . -tags zmem_check -run "$checked"
+    gotest "go check jemalloc leak" . -tags "zmem_check jemalloc leak" -run "$checked"
+    ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
+    gotest "go race" . -race
+    gotest "go race jemalloc" . -race -tags jemalloc
+    # What depends on how caches are found; the rest has been there.
+    gotest "go race nolinkname" . -race -tags "jemalloc zmem_nolinkname" -run "Cache|Calloc|Parked|Profile|Guard|Limit|Return"
+    GOEXPERIMENT=cgocheck2 gotest "go cgocheck2" .
+    GOEXPERIMENT=cgocheck2 gotest "go cgocheck2 jemalloc leak" . -tags "jemalloc leak"
+    ASAN_OPTIONS=allocator_may_return_null=1 gotest "go asan" . -asan
+    gotest "contrib" contrib
+    gotest "contrib jemalloc" contrib -tags jemalloc
+    gotest "contrib bench" contrib/bench -tags jemalloc
+    # What crosses between C and Go, in the tag sets that contrib is not tested in.
+    for tags in leak "jemalloc leak" zmem_nolinkname; do
+        step "boundary $tags" go -C contrib run $gotestsum --format pkgname -- -count=1 -tags "$tags" ./internal/boundary
+    done
+    step "c" make --no-print-directory -C c test
+    step "jemalloc script" bash scripts/test-jemalloc.sh
+    step "consumer" bash scripts/test-consumer.sh
+    step "link" bash scripts/test-link.sh
+    step "docs" bash scripts/test-docs.sh
+fi
 
 {
     echo
