@@ -190,6 +190,12 @@ func (b *Buffer) sort(ctx context.Context, method string, opts SortOptions, all 
 		return fmt.Errorf("z: Buffer.%s: %w from %d to %d, as there are those from %d to %d",
 			method, ErrNoRecord, start, end, k.Start, k.Len)
 	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if err := ctx.Err(); err != nil {
+		return callError("Buffer."+method, err)
+	}
 	var cause c.Cause
 	copied, cerr := false, c.OK
 	if k.Kind == c.BufferFile {
@@ -206,7 +212,7 @@ func (b *Buffer) sort(ctx context.Context, method string, opts SortOptions, all 
 		}
 		return r.byKey(c.SortKey(opts.Key), opts.Offset)
 	})
-	stopped := ctx != nil && err != nil && err == ctx.Err()
+	stopped := err != nil && err == ctx.Err()
 	if copied && err != nil && !stopped { // nothing was moved
 		k.RewriteUndo()
 	}

@@ -56,12 +56,6 @@ const progressEvery = 50 * time.Millisecond
 // during has work, a sort of n bytes, done in this goroutine while another one looks after ctx and
 // progress, where there are such. It returns the error of ctx where that has stopped the sort.
 func (w *sortWatch) during(ctx context.Context, n int, progress func(done, total int64), work func() error) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if ctx.Done() == nil && progress == nil {
 		return work()
 	}
