@@ -155,7 +155,7 @@ func TestBuffer_SortProgress(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			b := z.NewBuffer(0)
 			defer b.Release()
-			records := sortable(200_000)
+			records := sortable(80_000)
 			for i, r := range records {
 				if w.name == "words" {
 					records[i] = r[:8]
