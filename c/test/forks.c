@@ -49,7 +49,7 @@ static void step(forks_worker_t *w, size_t round)
 
 static void *work(void *arg)
 {
-    forks_worker_t w = {{stress_args.seed * 1000 + (uintptr_t)arg}, zm_cache_new()};
+    forks_worker_t w = {{stress_args.seed * 1000 + (uintptr_t)arg}, new_cache()};
     while (!atomic_load(&stop)) {
         size_t round = atomic_load(&rounds);
         for (size_t i = 0; round % 2 && i < ROUND_STEPS && atomic_load(&rounds) == round; i++)
@@ -120,7 +120,7 @@ static bool do_fork(uint64_t seed, bool *hung);
 static void child(uint64_t seed, bool again)
 {
     size_t failures = stress_failures();
-    forks_worker_t w = {{pattern_of(seed)}, zm_cache_new()};
+    forks_worker_t w = {{pattern_of(seed)}, new_cache()};
     int64_t bytes = zm_num_alloc_bytes(), objects = zm_num_allocs();
     void *p = zm_calloc(100);
     CHECK(p && zm_num_alloc_bytes() == bytes + 100 && zm_num_allocs() == objects + 1);
@@ -159,7 +159,7 @@ size_t forks_run(forks_step_t *const *its_steps, size_t its_num_steps)
     CHECK(pthread_create(&follower, NULL, follow, NULL) == 0);
     for (uintptr_t i = 0; i < n; i++)
         CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
-    forks_worker_t w = {{stress_args.seed}, zm_cache_new()};
+    forks_worker_t w = {{stress_args.seed}, new_cache()};
     for (; made < stress_args.iterations && !hung; made++) {
         open_gate();
         for (size_t i = rng_below(&w.rng, 5); i > 0; i--) /* until others have woken up */

@@ -144,7 +144,7 @@ static void test_what_was_drained_is_idle(void **state)
 {
     (void)state;
     enum { N = 1000 };
-    zm_cache_t *cache = zm_cache_new();
+    zm_cache_t *cache = new_cache();
     zm_depot_trim(true);
     int64_t before = zm_num_held_bytes();
     zm_magazine_t *needed = zm_depot_full(zm__class_of(N), &zm_no_magazine);

@@ -176,7 +176,7 @@ static void depot_slab_live(void)
 
 static zm_cache_t *cache_in_use(void)
 {
-    zm_cache_t *k = zm_cache_new();
+    zm_cache_t *k = new_cache();
     void *p = zm_cache_calloc(k, SIZE);
     zm_cache_free(k, p, SIZE);
     return k;
@@ -221,7 +221,7 @@ static void shelf_block_twice(void)
 /* A double free through a cache, seen when it is drained. */
 static void shelf_double_free(void)
 {
-    zm_cache_t *k = zm_cache_new();
+    zm_cache_t *k = new_cache();
     void *p = zm_cache_calloc(k, SIZE);
     zm_cache_free(k, p, SIZE);
     zm__unpoison(p, SIZE); /* AddressSanitizer would come first */
@@ -317,35 +317,35 @@ static void test_limit(void **state)
 
 static void buffer_len(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->len = b->cap + 1;
     zm_buffer_grow(b, 10, NULL);
 }
 
 static void buffer_start(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->start = 0;
     zm_buffer_reset(b);
 }
 
 static void buffer_cap(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->cap = b->size + 1;
     zm_buffer_release(b, NULL);
 }
 
 static void buffer_cap_rule(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->cap = b->len;
     zm_buffer_release(b, NULL);
 }
 
 static void buffer_fd(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->fd = 0;
     zm_buffer_release(b, NULL);
 }
@@ -360,14 +360,14 @@ static void buffer_no_fd(void)
 
 static void buffer_kind(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->kind = ZM_BUFFER_VIEW;
     zm_buffer_release(b, NULL);
 }
 
 static void buffer_pages(void)
 {
-    zm_buffer_t *b = zm_buffer_new((size_t)4 << 20);
+    zm_buffer_t *b = new_buffer((size_t)4 << 20);
     b->size -= 8;
     b->cap -= 8;
     zm_buffer_release(b, NULL);
@@ -375,7 +375,7 @@ static void buffer_pages(void)
 
 static void buffer_data(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->data = NULL;
     zm_buffer_grow(b, 1000, NULL);
 }
@@ -429,7 +429,7 @@ static void test_buffers(void **state)
 /* An Allocator of two chunks with a window in a slot and a spare one. */
 static zm_allocator_t *in_use(void)
 {
-    zm_allocator_t *a = zm_allocator_new(1 << 16);
+    zm_allocator_t *a = new_allocator(1 << 16);
     zm_cursor_t k;
     zm_allocator_allocate(a, 100);
     zm_cursor_open(&k, a);
@@ -500,7 +500,7 @@ static void cursor_left(void)
 
 static zm_allocator_pool_t *pool_of_two(void)
 {
-    zm_allocator_pool_t *pool = zm_allocator_pool_new(2);
+    zm_allocator_pool_t *pool = new_pool(2);
     zm_allocator_t *a = in_use(), *b = in_use();
     zm_allocator_pool_put(pool, a);
     zm_allocator_pool_put(pool, b);
@@ -675,7 +675,7 @@ static void test_records(void **state)
 static void test_rest(void **state)
 {
     (void)state;
-    zm_cache_t *k = zm_cache_new();
+    zm_cache_t *k = new_cache();
     void *p[600];
     for (size_t n = 1; n <= ZM_SMALL_MAX; n = n * 3 + 1) {
         for (size_t i = 0; i < LEN(p); i++)
@@ -686,7 +686,7 @@ static void test_rest(void **state)
         zm__check_rest();
     }
     zm_allocator_t *a = in_use();
-    zm_buffer_t *b = in_file(), *c = zm_buffer_new((size_t)3 << 20);
+    zm_buffer_t *b = in_file(), *c = new_buffer((size_t)3 << 20);
     assert_non_null(b);
     assert_non_null(zm_buffer_add(b, 100000, NULL));
     assert_int_equal(zm_buffer_sync(b, NULL), ZM_OK);

@@ -43,7 +43,7 @@ static void site_too_much(void)
 
 static void buffer_count(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->size += 8;
     b->cap += 8;
     zm_buffer_release(b, NULL);
@@ -51,7 +51,7 @@ static void buffer_count(void)
 
 static void buffer_count_at_drain(void)
 {
-    zm_buffer_t *b = zm_buffer_new(100);
+    zm_buffer_t *b = new_buffer(100);
     b->size += 8;
     zm_depot_trim(false);
 }
@@ -71,8 +71,9 @@ static void test_rest(void **state)
 {
     (void)state;
     void *p = zm_leak_calloc(100, 0, site());
-    zm_allocator_t *a = zm_leak_allocator_new(1000, site());
-    zm_buffer_t *b = zm_buffer_new((size_t)4 << 20);
+    zm_allocator_t *a;
+    assert_int_equal(zm_leak_allocator_new(1000, site(), &a), ZM_OK);
+    zm_buffer_t *b = new_buffer((size_t)4 << 20);
     zm__check_rest();
     assert_int_equal(zm_leak_free(p, 100, site(), NULL), ZM_OK);
     zm_allocator_release(a);

@@ -64,7 +64,7 @@ static bool grow_to_the_end(const void *arg)
     /* So it is with one that is about to leave memory; its bytes stay. */
     char *filler = NULL;
     MUST(zm_buffer_new_tmp(dir, 31 * MIB, &b, &cause) == ZM_OK);
-    zm_buffer_t *spilling = zm_buffer_new(0);
+    zm_buffer_t *spilling = new_buffer(0);
     MUST(spilling && zm_buffer_set_spill(spilling, 2 * MIB, dir) == ZM_OK);
     while ((filler = zm_buffer_add(spilling, 1000, &cause)))
         memset(filler, 0x5b, 1000);

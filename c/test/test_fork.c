@@ -122,7 +122,7 @@ static bool fails_without_handlers(const void *arg)
     MUST(zm_init() == ZM_ENOMEM);
     no_memory = false;
     MUST(zm_init() == ZM_ENOMEM && !zm_backend());
-    MUST(!zm_calloc(10) && !zm_allocator_new(512) && !zm_buffer_new(64) && !zm_cache_new());
+    MUST(!zm_calloc(10) && !new_allocator(512) && !new_buffer(64) && !new_cache());
     MUST(zm_try_calloc(10, 0, &p) == ZM_ENOMEM && p == &p);
     MUST(zm_calloc_batch(10, batch, 2) == ZM_ENOMEM);
     MUST(zm_return_memory() == ZM_ENOMEM);
@@ -155,8 +155,8 @@ static void blocks(void)
 
 static void allocators(void)
 {
-    zm_allocator_pool_t *pool = zm_allocator_pool_new(1);
-    zm_allocator_t *a = zm_allocator_pool_get(pool, 512), *b = zm_allocator_pool_get(pool, 512);
+    zm_allocator_pool_t *pool = new_pool(1);
+    zm_allocator_t *a = pool_get(pool, 512), *b = pool_get(pool, 512);
     zm_cursor_t k;
     zm_cursor_open(&k, a);
     for (size_t n = 1; n < 1 << 20; n *= 2) {
@@ -175,7 +175,7 @@ static void allocators(void)
 /* A chunk that is refused has all that is parked go back, under the Allocator's lock. */
 static void allocator_at_limit(void)
 {
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     zm_set_limit(zm_num_held_bytes() + 100000);
     for (size_t n = 512; n < 1 << 20; n *= 2)
         zm_allocator_allocate(a, n);
@@ -185,7 +185,7 @@ static void allocator_at_limit(void)
 
 static void buffers(void)
 {
-    zm_buffer_t *b = zm_buffer_new(64);
+    zm_buffer_t *b = new_buffer(64);
     for (size_t n = 64; n < 8 << 20; n *= 2)
         zm_buffer_grow(b, n, NULL);
     zm_buffer_attribute(b, site);
@@ -232,7 +232,7 @@ static void test_order_of_locks(void **state)
     static void (*const work[])(void) = {
         blocks, allocators, allocator_at_limit, buffers, sampled_and_guarded, look, give_back,
     };
-    cache = zm_cache_new();
+    cache = new_cache();
     site = zm_site_of("order", 5, (uintptr_t[]){1}, 1);
     zm__fork_locks(list); /* the first time makes what is made once */
     for (size_t i = 0; i < LEN(work); i++) {
@@ -254,7 +254,7 @@ static void test_order_of_locks(void **state)
 static void test_each_lock_once(void **state)
 {
     (void)state;
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     num_listed = 0;
     zm__fork_locks(list);
     assert_in_range(num_listed, ZM_NUM_CLASSES + 2 * ZM__SHARDS, MOST - 1);

@@ -140,7 +140,7 @@ static void test_advised_buffers_grow(void **state)
         if (in_file)
             assert_int_equal(zm_buffer_new_tmp(NULL, 4 << 20, &b, NULL), ZM_OK);
         else
-            assert_non_null(b = zm_buffer_new(4 << 20));
+            assert_non_null(b = new_buffer(4 << 20));
         size_t n = b->cap - b->len;
         memset(zm_buffer_add(b, n, NULL), 0x5a, n);
         uintptr_t middle = ((uintptr_t)b->data + b->size / 2) & ~(uintptr_t)4095;

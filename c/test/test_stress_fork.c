@@ -64,7 +64,7 @@ static void allocator_shared(forks_worker_t *w)
 
 static void allocator_own(forks_worker_t *w)
 {
-    zm_allocator_t *a = zm_allocator_new(512);
+    zm_allocator_t *a = new_allocator(512);
     CHECK(a);
     for (size_t i = 0; a && i < 20; i++) {
         size_t n = random_size(&w->rng);
@@ -75,7 +75,7 @@ static void allocator_own(forks_worker_t *w)
 
 static void pooled(forks_worker_t *w)
 {
-    zm_allocator_t *a = zm_allocator_pool_get(pool, 4096);
+    zm_allocator_t *a = pool_get(pool, 4096);
     size_t n = random_size(&w->rng) % 1000 + 1;
     CHECK(a);
     if (a)
@@ -87,7 +87,7 @@ static void pooled(forks_worker_t *w)
 /* On the heap, and now and then in a mapping that grows. */
 static void buffer(forks_worker_t *w)
 {
-    zm_buffer_t *b = zm_buffer_new(64);
+    zm_buffer_t *b = new_buffer(64);
     CHECK(b);
     size_t most = rng_below(&w->rng, 50) ? 20 : 60;
     for (size_t i = 0; b && i < most; i++) {
@@ -164,8 +164,8 @@ static forks_step_t *const all[] = {
 static void test_forks(void **state)
 {
     (void)state;
-    shared = zm_allocator_new(512);
-    pool = zm_allocator_pool_new(2);
+    shared = new_allocator(512);
+    pool = new_pool(2);
     assert_non_null(shared);
     assert_non_null(pool);
     assert_int_equal(forks_run(all, LEN(all)), 0);

@@ -25,7 +25,8 @@ static void blocks(forks_worker_t *w)
 
 static void allocator(forks_worker_t *w)
 {
-    zm_allocator_t *a = zm_leak_allocator_new(512, random_site(&w->rng));
+    zm_allocator_t *a = NULL;
+    zm_leak_allocator_new(512, random_site(&w->rng), &a);
     CHECK(a && zm_allocator_allocate(a, 3000));
     zm_leak_allocator_own(a, random_site(&w->rng));
     zm_allocator_release(a);
@@ -33,7 +34,7 @@ static void allocator(forks_worker_t *w)
 
 static void buffer(forks_worker_t *w)
 {
-    zm_buffer_t *b = zm_buffer_new(64);
+    zm_buffer_t *b = new_buffer(64);
     CHECK(b && zm_buffer_grow(b, 1000, NULL) == ZM_OK);
     zm_buffer_attribute(b, random_site(&w->rng));
     CHECK(b && zm_buffer_grow(b, 3000, NULL) == ZM_OK);
