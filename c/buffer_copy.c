@@ -121,26 +121,17 @@ static int sync_dir(const char *dir, zm_cause_t *cause)
     return err;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /* Gives the copy the file's name, unless somebody has put another file there. */
 static int replace(zm_buffer_t *b, zm_cause_t *cause)
 {
     char name[PATH_MAX];
-    struct stat there, copy, old;
+    struct stat copy, old;
     if (fstat(b->fd, &copy) != 0 || fstat(b->old_fd, &old) != 0)
         return zm__sys_error("fstat", cause);
-    if (stat(b->path, &there) != 0)
-        return zm__sys_error("stat", cause);
-    if (same_file(&there, &copy))
+    if (zm__file_is_at(b->path, &copy))
         return ZM_OK; /* done, by a call that failed later */
-    if (!same_file(&there, &old)) {
-        errno = ESTALE;
-        return zm__sys_error("rename", cause);
-    }
+    if (!zm__file_is_at(b->path, &old))
+        return zm__sys_error("stat", cause);
     int err = name_of(b, name, cause);
     if (!err && !b->named) {
         b->named = zm__file_link(b->fd, name); /* for good: a file is linked once */

@@ -131,6 +131,8 @@ static int open_locked(const char *path, int *fd, bool *made, struct stat *st, z
         err = corrupt("not a regular file", cause);
     else if (st->st_nlink == 0)
         err = ZM_EBUSY; /* whoever made it failed, and has removed it, or has replaced it */
+    else if (!zm__file_is_at(path, st)) /* replaced, but it has another name */
+        err = errno == ESTALE ? ZM_EBUSY : zm__sys_error("stat", cause);
     if (err) {
         if (*made && err != ZM_EBUSY)
             unlink(path);

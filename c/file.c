@@ -110,6 +110,17 @@ int zm__file_new(const char *name, int *fd, bool *named, zm_cause_t *cause)
     return *named ? ZM_OK : zm__sys_error("open", cause);
 }
 
+bool zm__file_is_at(const char *path, const struct stat *file)
+{
+    struct stat there;
+    bool any = stat(path, &there) == 0;
+    if (any && there.st_dev == file->st_dev && there.st_ino == file->st_ino)
+        return true;
+    if (any || errno == ENOENT || errno == ENOTDIR)
+        errno = ESTALE;
+    return false;
+}
+
 ssize_t zm__file_read(int fd, void *p, size_t n)
 {
     ssize_t got = -1;

@@ -305,6 +305,12 @@ int zm__file_beside(const char *dir, const char *name, int *fd, bool *named, zm_
 int zm__file_new(const char *name, int *fd, bool *named, zm_cause_t *cause);
 bool zm__file_link(int fd, const char *name);
 
+/* Whether the file that fstat described is what a path leads to. False with errno set: to ESTALE
+ * where that is another file, or none.
+ */
+struct stat;
+bool zm__file_is_at(const char *path, const struct stat *file);
+
 /* Reads up to n bytes from the start of a file; how many, or -1 with errno set. */
 ssize_t zm__file_read(int fd, void *p, size_t n);
 

@@ -261,6 +261,12 @@ func TestBuffer_SortedFileIsTheSame(t *testing.T) {
 	wantError(t, b.Release(), syscall.ESTALE)
 	wantFile(t, name, "somebody else's")
 	wantRecordsIn(t, name+"2", "a", "b")
+	b, err = z.NewBufferPersistent(name+"2", 0)
+	noError(t, err)
+	noError(t, b.SortBytes())
+	noError(t, os.Remove(name+"2"))
+	wantError(t, b.Sync(), syscall.ESTALE)
+	wantError(t, b.Release(), syscall.ESTALE)
 	wantHeld(t, dir, 0, 0)
 }
 

@@ -26,9 +26,12 @@ static const char *only; /* the function whose calls may fail, or NULL for all *
 static size_t countdown; /* calls until one fails */
 static int fails_with;
 static bool fired;
+static void (*on_call)(const char *name); /* called before each, if not NULL */
 
 static bool refused(const char *name)
 {
+    if (on_call)
+        on_call(name);
     if (!armed || (only && strcmp(only, name) != 0) || --countdown > 0)
         return false;
     armed = false;
@@ -49,6 +52,7 @@ static bool refused(const char *name)
 WRAP(int, open, (const char *p, int flags, mode_t mode), (p, flags, mode), -1)
 WRAP(int, mkostemp, (char *p, int flags), (p, flags), -1)
 WRAP(int, fstat, (int fd, struct stat *st), (fd, st), -1)
+WRAP(int, stat, (const char *p, struct stat *st), (p, st), -1)
 WRAP(off_t, lseek, (int fd, off_t at, int whence), (fd, at, whence), -1)
 WRAP(char *, realpath, (const char *p, char *out), (p, out), NULL)
 WRAP(int, access, (const char *p, int mode), (p, mode), -1)
@@ -492,6 +496,37 @@ static void test_file_systems_without(void **state)
     end();
 }
 
+static char other_path[sizeof path], link_path[sizeof path];
+
+/* Another Buffer's file takes the place of the one at path, which has another name. */
+static void replace_file(const char *call)
+{
+    if (strcmp(call, "flock") != 0)
+        return;
+    on_call = NULL;
+    assert_int_equal(link(path, link_path), 0);
+    assert_int_equal(__real_rename(other_path, path), 0);
+}
+
+/* Whoever opens a file and gets its lock when it is not at its path any more has no Buffer. */
+static void test_replaced_while_opened(void **state)
+{
+    (void)state;
+    snprintf(other_path, sizeof other_path, "%s/other", dir);
+    snprintf(link_path, sizeof link_path, "%s/link", dir);
+    begin_closed_file();
+    assert_int_equal(rename(path, other_path), 0);
+    begin_closed_file();
+    int files = open_files();
+    on_call = replace_file;
+    assert_int_equal(run_open(), ZM_EBUSY);
+    assert_null(on_call);
+    assert_int_equal(open_files(), files);
+    assert_int_equal(unlink(link_path), 0);
+    assert_int_equal(run_open(), ZM_OK);
+    end();
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -520,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_calls_fail),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_file_systems_without),
+        cmocka_unit_test(test_replaced_while_opened),
     };
     return cmocka_run_group_tests_name("buffer, failures", tests, make_dir, remove_dir);
 }
