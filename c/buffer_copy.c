@@ -27,6 +27,17 @@ static int name_of(const zm_buffer_t *b, char name[PATH_MAX], zm_cause_t *cause)
     return zm__sys_error("open", cause);
 }
 
+/* Says so at once where the copy could not get its name: at zm_buffer_sync it would be too late. */
+static int check_name(const char *name, zm_cause_t *cause)
+{
+    struct stat st;
+    if (lstat(name, &st) == 0)
+        errno = EEXIST;
+    else if (errno == ENOENT)
+        return ZM_OK;
+    return zm__sys_error("open", cause);
+}
+
 /* Gives a file the owner and the mode of another. */
 static int take_after(int fd, int model, zm_cause_t *cause)
 {
@@ -49,6 +60,8 @@ static int copy_into(zm_buffer_t *b, int fd, zm_cause_t *cause)
         return err;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         return zm__sys_error("flock", cause);
+    if ((err = zm__file_write(fd, zm__buffer_file(b), ZM__FILE_HEADER, 0, cause)))
+        return err; /* first, so that zm__buffer_sweep knows it */
     if ((err = zm__file_reserve(fd, 0, size, &reserved, cause)))
         return err;
     zm__reserved_keep(&reserved);
@@ -73,6 +86,8 @@ int zm_buffer_rewrite(zm_buffer_t *b, size_t from, bool *copied, zm_cause_t *cau
     int fd;
     bool named;
     int err = name_of(b, name, cause);
+    if (!err)
+        err = check_name(name, cause);
     if (!err)
         err = zm__file_beside(b->dir, name, &fd, &named, cause);
     if (err)
@@ -178,7 +193,7 @@ void zm__buffer_sweep(const zm_buffer_t *b)
     if (fd < 0)
         return;
     /* Locked, it is a copy, or a Buffer, that somebody has open. */
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && zm__buffer_is_file(fd) &&
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_size == 0 || zm__buffer_is_file(fd)) &&
         flock(fd, LOCK_EX | LOCK_NB) == 0)
         unlink(name);
     zm__buffer_unlock(fd);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -53,6 +54,7 @@ WRAP(int, open, (const char *p, int flags, mode_t mode), (p, flags, mode), -1)
 WRAP(int, mkostemp, (char *p, int flags), (p, flags), -1)
 WRAP(int, fstat, (int fd, struct stat *st), (fd, st), -1)
 WRAP(int, stat, (const char *p, struct stat *st), (p, st), -1)
+WRAP(int, lstat, (const char *p, struct stat *st), (p, st), -1)
 WRAP(off_t, lseek, (int fd, off_t at, int whence), (fd, at, whence), -1)
 WRAP(char *, realpath, (const char *p, char *out), (p, out), NULL)
 WRAP(int, access, (const char *p, int mode), (p, mode), -1)
@@ -527,6 +529,98 @@ static void test_replaced_while_opened(void **state)
     end();
 }
 
+static size_t calls_left;
+
+static void die(const char *call)
+{
+    (void)call;
+    if (--calls_left == 0)
+        _exit(0);
+}
+
+/* Rewrites the file, in a copy that has a name where `named`, and dies before its k-th call of the
+ * system. False where there are fewer.
+ */
+static bool rewrite_and_die(size_t k, bool named)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        only = "access"; /* to the folder by which a file without a name gets one */
+        fails_with = EACCES;
+        if (named)
+            arm_calls(1);
+        calls_left = k;
+        on_call = die;
+        _exit(run_open_little() || run_rewrite() || run_sync() ? 2 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 0;
+}
+
+static size_t files_in_dir(void)
+{
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+/* Wherever a process dies, the file is whole, and alone in its folder when it was opened again. */
+static void test_die_anywhere(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        size_t k = 1, left = 0;
+        bool died = true;
+        for (; died; k++) {
+            struct stat st;
+            begin_closed_file();
+            assert_int_equal(stat(path, &st), 0);
+            died = rewrite_and_die(k, named);
+            left += files_in_dir() > 1;
+            assert_int_equal(run_open_little(), ZM_OK);
+            assert_int_equal(ZM__FILE_HEADER + buffer->len, st.st_size);
+            check_filled();
+            assert_int_equal(files_in_dir(), 1);
+            end();
+        }
+        print_message("    died %zu times, a copy was left %zu times\n", k - 2, left);
+        assert_true(left > 0);
+    }
+}
+
+/* Where the copy could not get its name, the Buffer stays where it is. */
+static void test_rewrite_without_name(void **state)
+{
+    (void)state;
+    char name[sizeof path + 16], longest[sizeof dir + 256];
+    begin_committed_file();
+    snprintf(name, sizeof name, "%s.zmem-new", path);
+    assert_int_equal(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(run_rewrite(), ZM_ESYS);
+    assert_int_equal(cause.code, EEXIST);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(run_rewrite(), ZM_OK);
+    assert_int_equal(run_sync(), ZM_OK);
+    end();
+
+    memset(longest, 'n', sizeof longest);
+    memcpy(longest, dir, sizeof dir - 1);
+    longest[sizeof dir - 1] = '/';
+    longest[sizeof dir + 250] = 0;
+    assert_int_equal(zm_buffer_open(longest, 0, &buffer, NULL), ZM_OK);
+    assert_int_equal(run_rewrite(), ZM_ESYS);
+    assert_int_equal(cause.code, ENAMETOOLONG);
+    end();
+    assert_int_equal(unlink(longest), 0);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -556,6 +650,8 @@ int main(void)
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_file_systems_without),
         cmocka_unit_test(test_replaced_while_opened),
+        cmocka_unit_test(test_die_anywhere),
+        cmocka_unit_test(test_rewrite_without_name),
     };
     return cmocka_run_group_tests_name("buffer, failures", tests, make_dir, remove_dir);
 }
