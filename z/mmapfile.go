@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"syscall"
 
 	"github.com/zmem-go/zmem/c"
 )
@@ -222,7 +223,7 @@ func (m *MmapFile) Slice(offset int) []byte {
 // the next slice may be. The bytes are what was in the file, zero where it is new.
 //
 // A file that is too short is made twice as long, by at most 1 GiB a time, or as long as it takes,
-// which may move Data. AllocateSlice panics where sz or offset is negative or sz is above 2^32-1, and
+// which may move Data. Where there is no room for that it grows by less. AllocateSlice panics where sz or offset is negative or sz is above 2^32-1, and
 // returns an error that is fs.ErrPermission where the file was not opened for writing.
 func (m *MmapFile) AllocateSlice(sz, offset int) ([]byte, int, error) {
 	data := m.data()
@@ -255,7 +256,22 @@ func (m *MmapFile) makeRoom(sz, offset int) error {
 	if int64(offset) <= end-sliceHeader-int64(sz) {
 		end = int64(offset) + sliceHeader + int64(sz)
 	}
-	return m.resize(call, max(end, size+min(size, maxGrowth)))
+	for step := min(size, maxGrowth); ; step /= 2 {
+		to := max(end, size+step)
+		if err := m.resize(call, to); err == nil || to == end || !lacksRoom(err) {
+			return err
+		}
+	}
+}
+
+// lacksRoom reports whether less might have succeeded.
+func lacksRoom(err error) bool {
+	for _, reason := range []error{ErrOutOfMemory, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // NewReader returns a reader of what is in Data from offset on. It follows the MmapFile: it reads

@@ -262,7 +262,7 @@ func fullDisk() {
 		fill(m.Data, 2)
 	}
 	full(m.Truncate(2 << 20))
-	_, _, err = m.AllocateSlice(1, 600<<10)
+	_, _, err = m.AllocateSlice(500<<10, 600<<10)
 	full(err)
 	_, err = z.OpenMmapFile(name+"2", os.O_RDWR|os.O_CREATE, 600<<10, z.ReserveBlocks)
 	full(err)
@@ -283,8 +283,18 @@ func fullDisk() {
 	if err := sparse.Close(-1); err != nil {
 		exit(err)
 	}
-	if err := m.Truncate(900 << 10); err != nil {
-		exit(err)
+	// A file that cannot be doubled grows to the end of the disk, in few steps.
+	steps, size := 0, len(m.Data)
+	for off := size; ; {
+		if _, off, err = m.AllocateSlice(100, off); err != nil {
+			break
+		}
+		if len(m.Data) != size {
+			steps, size = steps+1, len(m.Data)
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) || size < 1000<<10 || steps > 30 {
+		exit(fmt.Errorf("%w at %d bytes after %d steps", err, size, steps))
 	}
 	fill(m.Data, 3)
 	if err := m.Delete(); err != nil {
