@@ -455,10 +455,11 @@ int zm_buffer_open(const char *path, size_t capacity, zm_buffer_t **out, zm_caus
  * say. Where b is in a file that stays and some of them are committed, b goes on in a copy of that
  * file, without a name, which takes the file's place at the next zm_buffer_sync or
  * zm_buffer_release: one whole state or the other is at its path, whatever happens. The copy has
- * the file's mode and owner; other hard links to the file keep the old state. Otherwise, and where
- * b is in a copy already, nothing happens. *copied: whether it made a copy; then addresses of b's
- * bytes have changed. Returns ZM_OK, or ZM_ENOMEM or ZM_ESYS, and nothing has changed. Cost: b->len
- * bytes of disk until then, and to copy them.
+ * the file's mode and owner; other hard links to the file keep the old state. Its name, the path
+ * with .zmem-new behind it, for a moment, has to be free. Otherwise, and where b is in a copy
+ * already, nothing happens. *copied: whether it made a copy; then addresses of b's bytes have
+ * changed. Returns ZM_OK, or ZM_ENOMEM or ZM_ESYS, and nothing has changed. Cost: b->len bytes of
+ * disk until then, and to copy them.
  */
 int zm_buffer_rewrite(zm_buffer_t *b, size_t from, bool *copied, zm_cause_t *cause);
 

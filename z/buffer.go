@@ -23,8 +23,8 @@ import (
 // which has its length, 8 bytes, in front of it; mixed, records are not found again.
 //
 // Slices of a Buffer's memory have no spare capacity. They are valid until the Buffer grows, which
-// may move it, and until Release; after Reset they are written over. Offsets stay valid until
-// Reset. Fresh bytes are zero; those that a Reset freed are what they were.
+// may move it, until Release and, for one of NewBufferPersistent, until it is sorted; after Reset they
+// are written over. Offsets stay valid until Reset. Fresh bytes are zero; those that a Reset freed are what they were.
 //
 // A Buffer is for one goroutine at a time. Any number may read it as long as none changes it. Who
 // makes one calls Release. NumAllocBytes counts the heap and anonymous mappings, and a control

@@ -63,7 +63,9 @@ func NewBufferTmp(dir string, capacity int) (*Buffer, error) {
 // The Buffer has what Sync, Reset or Release committed last: if the process is killed, what was
 // appended since then is gone. What was changed in place since then, before the committed length,
 // stays changed. Until Release, the file takes the room that the Buffer has grown to, and belongs
-// to it alone: cutting it makes the program crash.
+// to it alone: cutting it makes the program crash. So does the name path + ".zmem-new", which sorts
+// use: a Buffer's file there, or an empty one, is what a process that was killed has left, and is
+// removed.
 //
 // The error is as for TryGrow, or ErrInUse where the file is open as a Buffer already, ErrCorrupt
 // where it is no Buffer's or was cut, or ErrVersion. The file is left as it was then.

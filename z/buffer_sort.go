@@ -19,8 +19,14 @@ import (
 //
 // A Buffer of NewBufferPersistent whose records are committed is sorted in a copy of its file, which
 // takes the file's place at the next Sync or Release: if the process dies before, the file has what
-// was committed, unsorted. That takes as much disk again as the Buffer, until then. Sync returns an
-// error that is syscall.ESTALE where the file is not at its path any more.
+// was committed, unsorted. That takes as much disk again as the Buffer, until then. Slices of the
+// Buffer's memory are not valid any more when such a sort begins: a LessFunc may use those that it is
+// given. Sync returns an error that is syscall.ESTALE where the file is not at its path any more. Other
+// hard links to the file keep the unsorted one.
+//
+// The copy's name is that of the file with .zmem-new behind it, for a moment: that name has to be
+// free, the process has to be allowed to make files in the folder, and to own the file or be root.
+// Otherwise the sort fails.
 //
 // The sorts by a key run in C, on as many threads as there are processors; the environment variable
 // ZMEM_THREADS sets another number. Those with a LessFunc run in Go.
