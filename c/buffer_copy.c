@@ -114,9 +114,9 @@ bool zm_buffer_rewrite_undo(zm_buffer_t *b)
         !(p = zm__map_file(b->old_fd, true, (size_t)st.st_size)))
         return false;
     size_t size = (size_t)st.st_size - ZM__FILE_HEADER;
-    zm__buffer_adopt(b, ZM_BUFFER_FILE, p + ZM__FILE_HEADER, size, b->old_fd);
     b->old_fd = -1;
     b->named = false;
+    zm__buffer_adopt(b, ZM_BUFFER_FILE, p + ZM__FILE_HEADER, size, copy.old_fd);
     zm__map_free(zm__buffer_file(&copy), ZM__FILE_HEADER + copy.size);
     copy.old_fd = copy.fd;
     zm__buffer_discard(&copy);
