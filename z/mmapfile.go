@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/zmem-go/zmem/c"
@@ -44,6 +45,8 @@ type MmapFile struct {
 	readOnly bool // how Data is mapped
 	reserve  bool // ReserveBlocks
 	closed   bool
+
+	reserving sync.Mutex // held by Reserve: one that fails would take from another what that has reserved
 }
 
 // MmapOption is an option of OpenMmapFile, OpenMmapFileUsing and Mmap.
@@ -152,7 +155,7 @@ func (m *MmapFile) resize(call string, size int64) error {
 // Reserve reserves the disk's blocks for the bytes [from, to) of the file, which have to be within
 // Data, where the file system can: writing to them cannot meet a full disk after that. A full disk is
 // an error that is syscall.ENOSPC, and nothing is reserved then. What is in the file stays as it is;
-// but nobody else may write to holes of it there meanwhile. Reserve panics where from is negative,
+// but nobody else may write to holes of it there meanwhile, nor map the file anew and reserve. Reserve panics where from is negative,
 // or to is below it, and returns an error that is fs.ErrPermission where the file was not opened for writing.
 func (m *MmapFile) Reserve(from, to int64) error {
 	const call = "MmapFile.Reserve"
@@ -169,6 +172,8 @@ func (m *MmapFile) Reserve(from, to int64) error {
 		return pathError(call, "fallocate", m.Fd.Name(),
 			fmt.Errorf("%d is beyond the %d bytes of Data: %w", to, len(m.Data), fs.ErrInvalid))
 	}
+	m.reserving.Lock()
+	defer m.reserving.Unlock()
 	var cause c.Cause
 	err := c.MmapReserveBlocks(m.Fd.Fd(), uintptr(from), uintptr(to), &cause)
 	runtime.KeepAlive(m.Fd)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -329,6 +330,50 @@ z: MmapFile.Reserve: fallocate DIR/file3: no space left on device 614400
 done
 `)
 }
+
+func init() { children["reserve at once"] = reserveAtOnce }
+
+// reserveAtOnce has two goroutines reserve what there is room for only once, on a file system of 16
+// MiB. What one has reserved stays, though the other one fails.
+func reserveAtOnce() {
+	dir := os.Getenv("ZMEM_TEST_DIR")
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 300 {
+		m, err := z.OpenMmapFile(filepath.Join(dir, "file"), os.O_RDWR|os.O_CREATE, 20<<20)
+		if err != z.NewFile {
+			fmt.Println(err)
+			return
+		}
+		var first, second error
+		var wg sync.WaitGroup
+		wg.Add(2)
+		go func() {
+			defer wg.Done()
+			if first = m.Reserve(0, 10<<20); first == nil {
+				m.Data[8<<20] = 7
+			}
+		}()
+		go func() {
+			defer wg.Done()
+			second = m.Reserve(5<<20, 18<<20)
+		}()
+		wg.Wait()
+		if (first == nil) == (second == nil) || first == nil && m.Data[8<<20] != 7 {
+			fmt.Println(first, second, m.Data[8<<20])
+			return
+		}
+		if err := m.Delete(); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println("done")
+}
+
+func TestMmapFile_ReserveAtOnce(t *testing.T) { mountedChild(t, "reserve at once", "done\n") }
 
 func init() { children["no fallocate"] = noFallocate }
 
