@@ -68,11 +68,10 @@ if [[ $part != quick ]]; then
     gotest "go nolinkname" . -tags zmem_nolinkname
     gotest "go musl" . -tags musl
     # With all invariants verified: what allocates, frees, drains, or does so from many goroutines.
-    checked="Check|Cache_|Parked|Return|Allocator|Cursor|Window|Fuzz|Buffer_Grow|TestSetLimit_"
+    checked="Check|Cache_|Parked|Return|Allocator|Cursor|Window|Fuzz|Buffer|Mmap|TestSetLimit_"
     gotest "go check" . -tags zmem_check -run "$checked"
     gotest "go check jemalloc leak" . -tags "zmem_check jemalloc leak" -run "$checked"
     ZMEM_BACKEND=libc gotest "go jemalloc, on libc" . -tags jemalloc
-    gotest "go race" . -race
     gotest "go race jemalloc" . -race -tags jemalloc
     # What depends on how caches are found; the rest has been there.
     gotest "go race nolinkname" . -race -tags "jemalloc zmem_nolinkname" -run "Cache|Calloc|Parked|Profile|Guard|Limit|Return"
