@@ -1,10 +1,10 @@
 /* file.c: the files under mappings: opened, made longer, their blocks on the disk reserved.
  *
- * Writing to a mapped page for which the disk has no block is SIGBUS, so that Buffers, and mapped
- * files that ask for it, reserve blocks before a mapping covers them. The free space is looked at
- * first: a request that the disk has no room for is refused before it takes anything, even for a
- * moment. What a failed call reserved goes back: what was added behind the end is cut, and what was
- * a hole is one again.
+ * The disk may have no block for a mapped page. Writing to that page is SIGBUS when the disk is
+ * full. So Buffers reserve blocks before a mapping covers them, and so do mapped files that ask for
+ * it. The free space is looked at first: a request beyond it is refused, and takes nothing, not
+ * even for a moment. A failed call gives back its blocks: the file is cut to its old end, and holes
+ * are punched again.
  *
  * Signals wait while a file is made longer or written. SIGXFSZ, which comes beside EFBIG, would
  * end the process; any other one may interrupt fallocate, over and over where it is a profiler's.

@@ -39,9 +39,10 @@ static bool move(char *from, size_t n, char *to)
     return mremap(from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
 }
 
-/* Moves the n bytes of mappings at `from` to `to`, where there is a mapping of as many bytes: each
- * part with the advice that it was given. What cannot be moved is copied where `copy`, or else is
- * of a file, and so is at `to` already. False, nothing having changed, where there is no mapping.
+/* Moves n bytes of mappings from `from` to `to`, where a mapping of n bytes lies. Each part keeps
+ * the advice that it was given. A part that the kernel does not move is copied, where `copy`;
+ * without it, `to` maps the same file and has the bytes already. False, and nothing has changed,
+ * where nothing is mapped at `from`.
  */
 static bool move_parts(char *from, size_t n, char *to, bool copy)
 {

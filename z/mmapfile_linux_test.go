@@ -176,7 +176,7 @@ func TestMmapFile_Reserve(t *testing.T) {
 	wantError(t, m.Reserve(0, 1), fs.ErrPermission)
 }
 
-// A mapping of which a part was advised is more than one to the kernel, which grows but one.
+// The kernel sees several mappings where parts of one were advised, and grows only one.
 func TestMmapFile_GrowsAfterAdvice(t *testing.T) {
 	m := openMmapFile(t, filepath.Join(t.TempDir(), "file"), os.O_RDWR|os.O_CREATE, 1<<20, z.NewFile)
 	fill(m.Data, 7)

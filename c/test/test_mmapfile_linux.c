@@ -96,7 +96,7 @@ static bool is_random(const void *p)
     return random;
 }
 
-/* A mapping of which parts were advised is several to the kernel, which grows but one. */
+/* The kernel sees several mappings where parts of one were advised, and grows only one. */
 static void test_advised_parts_grow(void **state)
 {
     (void)state;
@@ -131,7 +131,7 @@ static void test_advised_parts_grow(void **state)
     close(fd);
 }
 
-/* The same for a Buffer, in memory and in a file, of which its user advised a part. */
+/* The same for a Buffer, in memory and in a file, when its user advised a part. */
 static void test_advised_buffers_grow(void **state)
 {
     (void)state;
