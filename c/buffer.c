@@ -248,10 +248,10 @@ int zm_buffer_grow(zm_buffer_t *b, size_t n, zm_cause_t *cause)
     if (b->len > b->max || n > b->max - b->len)
         return b->max < ZM_MAX_SIZE ? ZM_ELIMIT : ZM_ENOMEM;
     zm_cause_t why = {NULL, 0};
-    size_t need = b->len + n, step = least(b->size, b->step), size;
+    size_t need = b->len + n, step = least(b->size, b->step);
     int err;
     for (;; step /= 2) {
-        size = least(most(need, b->size + step), b->max);
+        size_t size = least(most(need, b->size + step), b->max);
         if (b->kind < ZM_BUFFER_TMP && need <= b->spill)
             size = least(size, b->spill);
         err = grow(b, size, &why);

@@ -63,7 +63,7 @@ void zm__decay_done(zm__decay_t *d, int64_t held, double seconds)
 }
 
 /* Seconds that a clock shows. */
-static double seconds(clockid_t clock)
+static double time_of(clockid_t clock)
 {
     struct timespec t;
     if (clock_gettime(clock, &t) != 0)
@@ -81,13 +81,13 @@ bool zm__decay(int (*purge)(void))
     if (atomic_flag_test_and_set(&busy))
         return true;
     int64_t peak = zm__take_peak();
-    double now = seconds(CLOCK_MONOTONIC);
+    double now = time_of(CLOCK_MONOTONIC);
     int64_t held = zm_num_held_bytes() - (int64_t)zm__depot_bytes(); /* what it has may go next */
     zm__decay_when_t when = zm__decay_look(&state, peak, held, now);
     if (when == ZM__DECAY_NOW) {
-        double began = seconds(CLOCK_THREAD_CPUTIME_ID); /* what others take is not our price */
+        double began = time_of(CLOCK_THREAD_CPUTIME_ID); /* what others take is not our price */
         purge();
-        zm__decay_done(&state, zm_num_held_bytes(), seconds(CLOCK_THREAD_CPUTIME_ID) - began);
+        zm__decay_done(&state, zm_num_held_bytes(), time_of(CLOCK_THREAD_CPUTIME_ID) - began);
     }
     atomic_flag_clear(&busy);
     return when != ZM__DECAY_NONE;

@@ -70,8 +70,8 @@ static inline bool zm__sort_stopped(const zm__sort_t *s)
  */
 static inline void zm__sort_did(const zm__sort_t *s, size_t bytes, unsigned share, unsigned parts)
 {
-    int64_t did = (int64_t)((uint64_t)bytes * share / (ZM__SHARES * parts));
-    __atomic_fetch_add(&s->watch->done, did, __ATOMIC_RELAXED);
+    int64_t done = (int64_t)((uint64_t)bytes * share / (ZM__SHARES * parts));
+    __atomic_fetch_add(&s->watch->done, done, __ATOMIC_RELAXED);
 }
 
 /* Says that so many shares are done. No other thread is at work. */

@@ -157,6 +157,7 @@ size_t forks_run(forks_step_t *const *its_steps, size_t its_num_steps)
     num_steps = its_num_steps;
     atomic_store(&stop, false);
     CHECK(pthread_create(&follower, NULL, follow, NULL) == 0);
+    /* cppcheck-suppress knownConditionTrueFalse */
     for (uintptr_t i = 0; i < n; i++)
         CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
     forks_worker_t w = {{stress_args.seed}, new_cache()};
@@ -171,6 +172,7 @@ size_t forks_run(forks_step_t *const *its_steps, size_t its_num_steps)
     open_gate();
     zm_wake_held();
     pthread_join(follower, NULL);
+    /* cppcheck-suppress knownConditionTrueFalse */
     for (size_t i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     print_message("    %zu forks, %zu bad\n", made, bad);

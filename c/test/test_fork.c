@@ -237,8 +237,9 @@ static void test_order_of_locks(void **state)
     zm__fork_locks(list); /* the first time makes what is made once */
     for (size_t i = 0; i < LEN(work); i++) {
         size_t before = taken;
-        watching = true;
+        watching = true; /* for the functions that are wrapped */
         work[i]();
+        /* cppcheck-suppress redundantAssignment */
         watching = false;
         if (wrong)
             fail_msg("%s, in part %zu", wrong, i);

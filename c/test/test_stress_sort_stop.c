@@ -66,7 +66,7 @@ typedef struct watcher {
     bool fell; /* done went down, or beyond total */
 } watcher_t;
 
-static void *watch(void *arg)
+static void *watcher(void *arg)
 {
     watcher_t *w = arg;
     int64_t last = 0;
@@ -93,7 +93,7 @@ static int sort_stopped(unsigned char *b, size_t len, zm_sort_key_t key, bool le
     assert_non_null(scratch);
     watcher_t w = {.watch = {.total = (int64_t)len}, .stop_at = stop_at};
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, watch, &w), 0);
+    assert_int_equal(pthread_create(&thread, NULL, watcher, &w), 0);
     int err = zm__sort(b, len, key, 0, scratch, n, threads, &fault, &w.watch);
     atomic_store(&w.ended, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
