@@ -74,6 +74,7 @@ way_of() {
     "make memtest" | "make test" | "make check" | "make lint" | "make fmt" | "make bench" | "make jemalloc" | "make soak") echo target root ;;
     "make -C c") echo target root ;;
     "make -C c help") echo run root ;;
+    "go -C contrib run ./memtest "*) echo not takes a minute: TestMemtest_LibcGivesBack runs a smaller one ;;
     "make -C c check "*) echo not is a variant of what the step \"c\" of make check tests ;;
     "scripts/test.sh "* | "scripts/test-docs.sh") echo not is what runs this ;;
     "go get github.com/zmem-go/zmem") echo not fetches the module that is published, rather than this one ;;

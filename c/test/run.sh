@@ -41,7 +41,9 @@ start() {
     if [ "${line[0]}" = - ]; then
         "${line[@]:1}"
     else
-        ZMEM_BACKEND=${line[0]} timeout 300 "${layout[@]}" "${line[@]:1}"
+        # A check that fails, or a fault, in another thread than the test's ends the program: cmocka
+        # says why only where it aborts.
+        CMOCKA_TEST_ABORT=1 ZMEM_BACKEND=${line[0]} timeout 300 "${layout[@]}" "${line[@]:1}"
     fi </dev/null >"$logs/$1" 2>&1 &
     pids[$1]=$!
 }
