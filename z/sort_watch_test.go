@@ -361,7 +361,7 @@ func TestBuffer_TryMethods(t *testing.T) {
 		noError(t, err)
 		copy(r, "record")
 		copy(want.SliceAllocate(i), "record")
-		noError(t, b.TryWriteSlice(r[:min(i, 5)]))
+		noError(t, b.TryWriteSlice(bytes.Clone(r[:min(i, 5)])))
 		want.WriteSlice(bytes.Clone([]byte("record")[:min(i, 5)]))
 	}
 	if !bytes.Equal(b.Bytes(), want.Bytes()) {
